@@ -8,6 +8,7 @@
 #include <linux/seccomp.h>
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -86,12 +87,30 @@ class Caller {
   Fd duplicate(int fd, int& error);
   // Path of the caller's executable. Empty when it cannot be read.
   std::string exe();
+  // The caller's umask, or -errno. One read of /proc/TID/status: ask only when something is created.
+  int umask() const;
 
  private:
+  bool identify();
+
   int listener_;
   const seccomp_notif request_;
-  pid_t tgid_ = 0;
+  pid_t tgid_ = 0;   // 0 until identify() has succeeded
+  std::string exe_;
 };
+
+// To be called when an executable may have changed under a known process (an exec, a rename): names kept from
+// earlier calls are read again.
+void executables_changed();
+
+// The text of /proc/TID/status, or false when the task is gone.
+bool read_status(pid_t tid, std::string& text);
+
+// "/proc/self/fd/N": the way to use the very object that a descriptor pins.
+std::string fd_path(int fd);
+
+// CLOCK_MONOTONIC in nanoseconds.
+uint64_t now_ns();
 
 // What performing came to.
 struct Outcome {
@@ -125,7 +144,10 @@ struct Refused { Reason reason; Event event; };
 // Outside what is mediated (for instance a signal within the subject): let the kernel run it. Only for calls
 // whose meaning is wholly in registers.
 struct Harmless {};
-using Prepared = std::variant<std::unique_ptr<Attempt>, Fails, Refused, Harmless>;
+// Not mediated, but its arguments lie in memory, so the kernel must not read them a second time: performed on
+// the copied arguments without judgement; no event.
+struct Unjudged { std::unique_ptr<Attempt> attempt; };
+using Prepared = std::variant<std::unique_ptr<Attempt>, Fails, Refused, Harmless, Unjudged>;
 
 // --- who implements what ---------------------------------------------------------------------------------
 // caller.cc      Caller, Fd
@@ -147,6 +169,10 @@ struct Run {
   bool observe = false;
 };
 extern Run run;
+
+// Set for good once a process of the subject has changed its credentials: from then on each caller's are
+// compared with the supervisor's.
+extern std::atomic<bool> credentials_may_differ;
 
 // True when `pid` is the command or a descendant of it (the monitor is the subreaper of its orphans; the
 // monitor's other children, such as reviewers, are outsiders). Walks /proc parents.
