@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly seed: number;
   /** Where a failed search stopped: replays that one counterexample. */
   readonly path?: string;
+  /** Stop at the first counterexample instead of searching for the smallest one. */
+  readonly quick?: boolean;
 }
 
 export interface Outcome {
