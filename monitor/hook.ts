@@ -35,6 +35,9 @@ export interface CountedEntry {
 export interface ReviewEntry {
   readonly kind: 'review';
   readonly event: Event;
+  /** The rule by which the hook put it up for review, as an index; null for the default, absent where the hook
+   * did not judge. */
+  readonly rule?: number | null;
 }
 
 /** The hook's own count of what happened, to be reconciled with the trail. */

@@ -2,6 +2,7 @@
  * What the audit trail records. A payload is a pure function of what happened (event, policy, answers,
  * times), so replay can rebuild it byte for byte (P8); the envelope adds what only the host knows.
  */
+import type { Text } from '../../model/bytes.ts';
 import type { Event } from '../../model/event.ts';
 import type { Layer } from '../../model/verdict.ts';
 
@@ -33,7 +34,14 @@ export type Payload =
       n: number;
       answered: number;
       enforced: boolean;
-      reviewer?: { name: string; input: string; verdict?: string; reason?: string; error?: string; facts?: unknown };
+      reviewer?: {
+        name: string;
+        input: string;
+        verdict?: string;
+        reason?: string;
+        error?: string;
+        facts?: unknown;
+      };
     } & Judged)
   /** A recorded allow that was not released: the hook had denied the event by then. */
   | { kind: 'late'; n: number }
@@ -51,6 +59,25 @@ interface Judged {
 
 export type FastPath = 'off' | 'native' | 'monitor' | 'reviewer';
 
+/** What stands in the trail for an argument list of more than 4 KiB (abridge.ts); a trace keeps it whole. */
+export interface AbridgedArguments {
+  /** The leading arguments that fit in 1 KiB. */
+  head: Text[];
+  /** How many arguments there are, and their bytes, each counted with its ending NUL. */
+  count: number;
+  bytes: number;
+  /** BLAKE3 of those bytes, hex. */
+  digest: string;
+}
+
+/** `T` with every argument list whole or abridged. */
+export type Abridgeable<T> = T extends object
+  ? { [K in keyof T]: K extends 'argv' | 'command' ? T[K] | AbridgedArguments : Abridgeable<T[K]> }
+  : T;
+
+/** A payload as the trail holds it. */
+export type RecordedPayload = Abridgeable<Payload>;
+
 /** One line of the trail. `hash` covers every other field and, through `prev`, all records before it. */
 export interface TrailRecord {
   /** 1, 2, 3, … without gaps over the whole trail. */
@@ -59,7 +86,7 @@ export interface TrailRecord {
   time: string;
   /** ns of CLOCK_MONOTONIC when the record was made. */
   mono: number;
-  payload: Payload;
+  payload: RecordedPayload;
   /** Hash of the record before; 64 zeros in the first. */
   prev: string;
   hash: string;

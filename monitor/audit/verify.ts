@@ -1,0 +1,44 @@
+/**
+ * `audit verify`: is the trail in this store what was written?
+ *
+ * Detected: any edit, drop, swap, insertion or repetition of records, a missing or foreign segment, a cut in
+ * the middle, missing and repeated verdicts, counters that do not agree with the records.
+ * Not detected, in this version, without knowing a later hash from elsewhere: records cut off the very end,
+ * and a chain written anew from some record on. `closed` says whether the trail ends as a run ends; where it
+ * does not, the run is still going on, or its monitor died, or the end was cut off.
+ */
+import { newScan, type Problem, scanTrail } from './scan.ts';
+import type { TrailStore } from './store.ts';
+
+export interface Verification {
+  readonly ok: boolean;
+  readonly records: number;
+  readonly segments: number;
+  readonly runs: number;
+  /** Whether the last run is closed by an `end` or `recovered` record. */
+  readonly closed: boolean;
+  /** Reviews still without verdict; not a fault while the run goes on. */
+  readonly pending: number;
+  /** The last good record: note its hash elsewhere, and a later cut before it shows. */
+  readonly head: { readonly seq: number; readonly hash: string };
+  readonly problem: Problem | null;
+}
+
+/** Reads the whole trail. System errors are thrown. */
+export function verifyTrail(store: TrailStore): Verification {
+  const scan = newScan();
+  for (const _ of scanTrail(store, scan)) {
+    // every record is checked by the scan
+  }
+  const { ledger, position, problem } = scan;
+  return {
+    ok: problem === null,
+    records: position.seq,
+    segments: store.segments().length,
+    runs: ledger.runs,
+    closed: position.seq > 0 && !ledger.open,
+    pending: ledger.pending.size,
+    head: { seq: position.seq, hash: position.hash },
+    problem,
+  };
+}
