@@ -5,7 +5,16 @@
 // what package-lock.json names and runs no package's install script; two set-ups at once take turns.
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,7 +52,9 @@ function checkNode() {
   if (process.platform !== 'linux')
     throw new Refusal(`Portcullis runs on Linux; this is ${process.platform}.`);
   if (major < a || (major === a && (minor < b || (minor === b && patch < c))))
-    throw new Refusal(`Node ${process.versions.node} is too old: install Node ${MIN_NODE.join('.')} or later.`);
+    throw new Refusal(
+      `Node ${process.versions.node} is too old: install Node ${MIN_NODE.join('.')} or later.`,
+    );
 }
 
 /**
@@ -81,9 +92,13 @@ async function installPackages() {
     throw new Refusal('npm was not found: install npm (it comes with Node) and run again.');
   }
   // No install scripts: nothing runs and nothing is fetched beyond the packages named in package-lock.json.
-  await run('npm', ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
-    failed: 'npm ci failed (its own message is above): check the network and package-lock.json.',
-  });
+  await run(
+    'npm',
+    ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'],
+    {
+      failed: 'npm ci failed (its own message is above): check the network and package-lock.json.',
+    },
+  );
 }
 
 /**
@@ -104,7 +119,8 @@ function packagesWanting() {
     if (here === undefined && !entry.optional) return `${path} is missing`;
     if (here !== undefined && here.integrity !== entry.integrity) return `${path} is not the version wanted`;
   }
-  for (const path of Object.keys(present)) if (wanted[path] === undefined) return `${path} is no longer wanted`;
+  for (const path of Object.keys(present))
+    if (wanted[path] === undefined) return `${path} is no longer wanted`;
   return null;
 }
 
@@ -118,9 +134,15 @@ async function buildNativeCore() {
 // --- TypeScript --------------------------------------------------------------------------------------------
 
 async function compile() {
-  const sources = SOURCES.flatMap((name) => filesBelow(join(root, name), (file) => /\.(ts|json)$/.test(file)));
+  const sources = SOURCES.flatMap((name) =>
+    filesBelow(join(root, name), (file) => /\.(ts|json)$/.test(file)),
+  );
   const assets = ASSETS.flatMap((name) => filesBelow(join(root, name), () => true));
-  const inputs = [...sources, ...assets, ...['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'].map((n) => join(root, n))];
+  const inputs = [
+    ...sources,
+    ...assets,
+    ...['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'].map((n) => join(root, n)),
+  ];
   const digest = digestOf(inputs);
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === digest) return;
   say(`compiling ${sources.length} TypeScript files into dist/`);
