@@ -207,4 +207,23 @@ int Caller::umask() const {
   return mask < 0 ? -EINVAL : static_cast<int>(mask);
 }
 
+bool Caller::respond(int64_t value, int error) const {
+  seccomp_notif_resp response{request_.id, error == 0 ? value : 0, -error, 0};
+  return ioctl(listener_, SECCOMP_IOCTL_NOTIF_SEND, &response) == 0;
+}
+
+bool Caller::proceed() const {
+  seccomp_notif_resp response{request_.id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+  return ioctl(listener_, SECCOMP_IOCTL_NOTIF_SEND, &response) == 0;
+}
+
+int Caller::install(int fd, bool cloexec) const {
+  seccomp_notif_addfd add{request_.id, 0, static_cast<uint32_t>(fd), 0, cloexec ? uint32_t{O_CLOEXEC} : 0};
+  for (;;) {
+    const int number = ioctl(listener_, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+    if (number >= 0) return number;
+    if (errno != EINTR) return -errno;
+  }
+}
+
 }  // namespace portcullis

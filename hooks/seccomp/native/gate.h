@@ -90,6 +90,13 @@ class Caller {
   // The caller's umask, or -errno. One read of /proc/TID/status: ask only when something is created.
   int umask() const;
 
+  // The answer; false when the caller is gone. Exactly one of respond and proceed per call.
+  bool respond(int64_t value, int error) const;
+  // Lets the kernel run the call itself.
+  bool proceed() const;
+  // Installs a copy of `fd` in the caller, which still waits. Its number there, or -errno.
+  int install(int fd, bool cloexec) const;
+
  private:
   bool identify();
 
@@ -121,6 +128,9 @@ struct Outcome {
   bool proceed = false;  // let the kernel run the call itself (only where no user memory was judged, or sealed)
   // Set when perform() has sent the answer to the kernel itself (sealed exec): the gate must not answer again.
   bool answered = false;
+  // Set when the allowed call was then stopped by the hook after all (a broken seal): recorded as a denial of
+  // its own.
+  Reason stopped = Reason::kPolicy;
   static Outcome fail(int error) { Outcome o; o.error = error; return o; }
   static Outcome result(int64_t value) { Outcome o; o.value = value; return o; }
 };
@@ -134,6 +144,8 @@ class Attempt {
   // True when perform() may wait for something outside (a FIFO's other end, a peer's handshake): it then runs
   // on a slow worker and must return soon after interrupted EINTR once the caller is gone.
   virtual bool may_block() const { return false; }
+  // True for exec: runs on the pool of sealing threads, so that waiting opens cannot starve it.
+  virtual bool seals() const { return false; }
   virtual Outcome perform(Caller& caller) = 0;
 };
 

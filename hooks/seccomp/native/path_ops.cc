@@ -285,8 +285,9 @@ Prepared prepare_open(Caller& caller, int dirfd, uint64_t address, Opening how, 
 
 // open(2) ignores what it does not know.
 Opening plain(uint64_t flags, uint64_t mode) {
+  constexpr uint64_t kLargeFile = 0100000;  // the C library calls it 0 on 64-bit machines
   constexpr uint64_t kKnown = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC |
-                              O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |
+                              O_ASYNC | O_DIRECT | kLargeFile | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |
                               O_SYNC | O_PATH | O_TMPFILE;
   Opening how;
   how.flags = flags & kKnown;

@@ -1,0 +1,162 @@
+// The filter is a binary search over the system call number; every leaf returns at once. Calls that no leaf
+// names run untouched, and where only the number decides, the kernel keeps that answer in a bitmap and skips
+// the program altogether.
+#include "filter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "syscalls.h"
+
+namespace portcullis {
+namespace {
+
+using Code = std::vector<sock_filter>;
+
+constexpr unsigned kNotify = SECCOMP_RET_USER_NOTIF;
+constexpr unsigned kAllow = SECCOMP_RET_ALLOW;
+constexpr unsigned fail(int error) { return SECCOMP_RET_ERRNO | static_cast<unsigned>(error); }
+
+// New namespaces of any kind, and a child that is not one's own: with either, "whose process is this, and
+// what does this name mean" would have another answer than the monitor's.
+constexpr unsigned kNamespaces = 0x7e020000;  // CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}
+constexpr unsigned kNewTime = 0x80;           // CLONE_NEWTIME; in clone() these bits are the exit signal
+constexpr unsigned kCloneParent = 0x8000;
+
+sock_filter statement(unsigned code, unsigned k) { return {static_cast<uint16_t>(code), 0, 0, k}; }
+sock_filter jump(unsigned code, unsigned k, unsigned yes, unsigned no) {
+  return {static_cast<uint16_t>(code), static_cast<uint8_t>(yes), static_cast<uint8_t>(no), k};
+}
+sock_filter answer(unsigned action) { return statement(BPF_RET | BPF_K, action); }
+sock_filter load(size_t offset) { return statement(BPF_LD | BPF_W | BPF_ABS, static_cast<unsigned>(offset)); }
+size_t low(int i) { return offsetof(seccomp_data, args) + 8 * static_cast<size_t>(i); }  // little endian
+size_t high(int i) { return low(i) + 4; }
+
+// `action` when any bit of `mask` is set in argument `i`, else `otherwise`.
+Code on_bits(int i, unsigned mask, unsigned action, unsigned otherwise) {
+  return {load(low(i)), jump(BPF_JMP | BPF_JSET | BPF_K, mask, 0, 1), answer(action), answer(otherwise)};
+}
+
+// `action` when the low half of argument `i` is one of `values`, else allowed. (The kernel reads these
+// arguments as 32 bits.)
+Code on_values(int i, const std::vector<unsigned>& values, unsigned action) {
+  Code code{load(low(i))};
+  for (size_t v = 0; v < values.size(); v++)
+    code.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, values[v], static_cast<unsigned>(values.size() - v), 0));
+  code.push_back(answer(kAllow));
+  code.push_back(answer(action));
+  return code;
+}
+
+// `action` when argument `i` is a pointer other than NULL, else allowed.
+Code on_pointer(int i, unsigned action) {
+  return {load(low(i)), jump(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2), load(high(i)),
+          jump(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0), answer(action), answer(kAllow)};
+}
+
+struct Leaf {
+  int nr;
+  Code code;
+};
+
+void add(std::vector<Leaf>& leaves, std::initializer_list<int> calls, unsigned action) {
+  for (const int nr : calls) leaves.push_back({nr, {answer(action)}});
+}
+
+std::vector<Leaf> leaves_of(bool privileged) {
+  std::vector<Leaf> leaves;
+  // Mediated. An O_PATH open gives a name and no access; using it is mediated again.
+  leaves.push_back({__NR_openat, on_bits(2, O_PATH, kAllow, kNotify)});
+  add(leaves, {kNrOpenat2, __NR_execve, __NR_execveat, __NR_unlinkat, __NR_renameat2, __NR_linkat, __NR_symlinkat,
+               __NR_mkdirat, __NR_mknodat, __NR_truncate, __NR_fchmod, __NR_fchmodat, kNrFchmodat2, __NR_fchown,
+               __NR_fchownat, __NR_connect, __NR_bind, __NR_sendmsg, __NR_sendmmsg, __NR_kill, __NR_tkill,
+               __NR_tgkill, __NR_rt_sigqueueinfo, __NR_rt_tgsigqueueinfo, kNrPidfdSendSignal}, kNotify);
+#ifdef __NR_renameat
+  add(leaves, {__NR_renameat}, kNotify);
+#endif
+#ifdef __NR_open
+  leaves.push_back({__NR_open, on_bits(1, O_PATH, kAllow, kNotify)});
+  add(leaves, {__NR_creat, __NR_unlink, __NR_rmdir, __NR_rename, __NR_link, __NR_symlink, __NR_mkdir, __NR_mknod,
+               __NR_chmod, __NR_chown, __NR_lchown}, kNotify);
+#endif
+  leaves.push_back({__NR_sendto, on_pointer(4, kNotify)});
+
+  // Closed: ways around the mediated calls. "No such call" where programs then take another road.
+  add(leaves, {kNrIoUringSetup, kNrIoUringEnter, kNrIoUringRegister, kNrClone3, kNrLandlockCreate, kNrLandlockAdd,
+               kNrLandlockRestrict}, fail(ENOSYS));
+  add(leaves, {__NR_bpf, __NR_perf_event_open, __NR_userfaultfd, __NR_init_module, __NR_finit_module,
+               __NR_delete_module, __NR_kexec_load, __NR_ptrace, __NR_process_vm_readv, __NR_process_vm_writev,
+               kNrPidfdGetfd, kNrProcessMadvise, __NR_mount, __NR_umount2, __NR_pivot_root, __NR_chroot, __NR_setns,
+               kNrOpenTree, kNrOpenTreeAttr, kNrMoveMount, kNrFsopen, kNrFsconfig, kNrFsmount, kNrFspick,
+               kNrMountSetattr, __NR_open_by_handle_at, __NR_swapon, __NR_swapoff, __NR_reboot, __NR_acct,
+               __NR_quotactl, kNrQuotactlFd, __NR_settimeofday, __NR_clock_settime, __NR_adjtimex,
+               __NR_clock_adjtime, __NR_sethostname, __NR_setdomainname, __NR_syslog, __NR_add_key,
+               __NR_request_key, __NR_keyctl, __NR_vhangup, __NR_lookup_dcookie, __NR_fanotify_init}, fail(EPERM));
+#ifdef __NR_kexec_file_load
+  add(leaves, {__NR_kexec_file_load}, fail(EPERM));
+#endif
+#ifdef __NR_iopl
+  add(leaves, {__NR_iopl, __NR_ioperm, __NR_uselib}, fail(EPERM));
+#endif
+  leaves.push_back({__NR_clone, on_bits(0, kNamespaces | kCloneParent, fail(EPERM), kAllow)});
+  leaves.push_back({__NR_unshare, on_bits(0, kNamespaces | kNewTime, fail(EPERM), kAllow)});
+  // Typing into a terminal that an outsider reads.
+  constexpr unsigned kTiocsti = 0x5412, kTioclinux = 0x541c;
+  leaves.push_back({__NR_ioctl, on_values(1, {kTiocsti, kTioclinux}, fail(EPERM))});
+  // A lease would make the monitor's own open wait for the subject.
+  constexpr unsigned kSetLease = 1024;
+  leaves.push_back({__NR_fcntl, on_values(1, {kSetLease}, fail(EAGAIN))});
+  // PR_SET_MM can rename a process's executable.
+  constexpr unsigned kSetMm = 35, kBoundingDrop = 24, kSecureBits = 28, kAmbient = 47;
+  Code prctl = on_values(0, {kSetMm}, fail(EPERM));
+  if (privileged) {
+    prctl = {load(low(0)), jump(BPF_JMP | BPF_JEQ | BPF_K, kSetMm, 4, 0),
+             jump(BPF_JMP | BPF_JEQ | BPF_K, kBoundingDrop, 4, 0), jump(BPF_JMP | BPF_JEQ | BPF_K, kSecureBits, 3, 0),
+             jump(BPF_JMP | BPF_JEQ | BPF_K, kAmbient, 2, 0), answer(kAllow), answer(fail(EPERM)), answer(kNotify)};
+    add(leaves, {__NR_setuid, __NR_setgid, __NR_setreuid, __NR_setregid, __NR_setresuid, __NR_setresgid,
+                 __NR_setfsuid, __NR_setfsgid, __NR_setgroups, __NR_capset}, kNotify);
+  }
+  leaves.push_back({__NR_prctl, prctl});
+  std::sort(leaves.begin(), leaves.end(), [](const Leaf& a, const Leaf& b) { return a.nr < b.nr; });
+  return leaves;
+}
+
+// Code for leaves [from, to), with the call's number in the accumulator.
+Code search(const std::vector<Leaf>& leaves, size_t from, size_t to) {
+  Code code;
+  if (to - from == 1) {
+    code = {jump(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(leaves[from].nr), 1, 0), answer(kAllow)};
+    code.insert(code.end(), leaves[from].code.begin(), leaves[from].code.end());
+    return code;
+  }
+  const size_t middle = (from + to) / 2;
+  const Code left = search(leaves, from, middle), right = search(leaves, middle, to);
+  // The right half may lie further than a conditional jump reaches.
+  code = {jump(BPF_JMP | BPF_JGE | BPF_K, static_cast<unsigned>(leaves[middle].nr), 0, 1),
+          statement(BPF_JMP | BPF_JA, static_cast<unsigned>(left.size()))};
+  code.insert(code.end(), left.begin(), left.end());
+  code.insert(code.end(), right.begin(), right.end());
+  return code;
+}
+
+}  // namespace
+
+std::vector<sock_filter> make_filter(bool privileged) {
+  Code code = {load(offsetof(seccomp_data, arch)), jump(BPF_JMP | BPF_JEQ | BPF_K, kArch, 1, 0),
+               answer(fail(ENOSYS)), load(offsetof(seccomp_data, nr))};
+#if defined(__x86_64__)
+  code.push_back(jump(BPF_JMP | BPF_JGE | BPF_K, kX32Bit, 0, 1));
+  code.push_back(answer(fail(ENOSYS)));
+#endif
+  const std::vector<Leaf> leaves = leaves_of(privileged);
+  const Code tree = search(leaves, 0, leaves.size());
+  code.insert(code.end(), tree.begin(), tree.end());
+  return code;
+}
+
+}  // namespace portcullis
