@@ -40,8 +40,9 @@ export class Ledger {
   /** Whether a run is under way: a start without its end. */
   open = false;
   runs = 0;
-  /** Id of the last run. */
+  /** Id of the last run, and of the boot of the host it ran under. */
   run: string | null = null;
+  boot: string | null = null;
   /** Event numbers seen in the run. */
   numbers = new Numbers();
   /** Numbers of reviews without verdict, in order of arrival. */
@@ -54,7 +55,7 @@ export class Ledger {
   accept(payload: RecordedPayload): string | null {
     if (payload.kind === 'start') {
       if (this.open) return 'a run starts before the one before it ended';
-      this.#begin(payload.run);
+      this.#begin(payload.run, payload.boot);
       return null;
     }
     if (payload.kind === 'recovered') {
@@ -93,10 +94,11 @@ export class Ledger {
     }
   }
 
-  #begin(run: string): void {
+  #begin(run: string, boot: string): void {
     this.open = true;
     this.runs += 1;
     this.run = run;
+    this.boot = boot;
     this.numbers = new Numbers();
     this.pending.clear();
     this.#allowed.clear();
