@@ -5,20 +5,10 @@
  * and the same audit payloads (P8). No other clock reading may influence a verdict or a payload.
  */
 import type { Event } from '../model/event.ts';
+import type { Input } from '../model/input.ts';
 import type { Verdict } from '../model/verdict.ts';
-import type { ReviewAnswer } from './reviewers/contract.ts';
 
-export type Input =
-  /** The monitor took the event up. */
-  | { readonly type: 'received'; readonly at: number }
-  /** The reviewer answered, or failed (`error` is a ReviewerError kind or `failed`). */
-  | { readonly type: 'reviewed'; readonly at: number; readonly answer: ReviewAnswer }
-  | { readonly type: 'failed'; readonly at: number; readonly error: string; readonly message: string }
-  /** The record is on stable storage, or could not be put there. */
-  | { readonly type: 'recorded'; readonly at: number }
-  | { readonly type: 'unrecorded'; readonly at: number; readonly message: string }
-  /** The deadline passed. */
-  | { readonly type: 'expired'; readonly at: number };
+export type { Input };
 
 export interface JudgedEvent {
   readonly event: Event;

@@ -3,6 +3,7 @@
  * times), so replay can rebuild it byte for byte (P8); the envelope adds what only the host knows.
  */
 import type { Text } from '../../model/bytes.ts';
+import type { FastPath } from '../../model/configuration.ts';
 import type { Event } from '../../model/event.ts';
 import type { Layer } from '../../model/verdict.ts';
 
@@ -57,7 +58,7 @@ interface Judged {
   reason: string;
 }
 
-export type FastPath = 'off' | 'native' | 'monitor' | 'reviewer';
+export type { FastPath };
 
 /** What stands in the trail for an argument list of more than 4 KiB (abridge.ts); a trace keeps it whole. */
 export interface AbridgedArguments {

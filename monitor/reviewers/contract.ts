@@ -4,6 +4,7 @@
  * sees an event that policy decides, and its allow can still be refused by later layers.
  */
 import type { Event } from '../../model/event.ts';
+import type { ReviewAnswer } from '../../model/input.ts';
 
 export interface ReviewRequest {
   readonly event: Event;
@@ -12,12 +13,7 @@ export interface ReviewRequest {
   readonly reason: string;
 }
 
-export interface ReviewAnswer {
-  readonly verdict: 'allow' | 'deny';
-  readonly reason: string;
-  /** Any further facts for the trail (JSON values only). */
-  readonly facts?: Readonly<Record<string, unknown>>;
-}
+export type { ReviewAnswer };
 
 export interface Reviewer {
   /** As given to --reviewer: `none`, `human`, `exec:COMMAND`. */
@@ -31,7 +27,15 @@ export interface Reviewer {
 
 /** A reviewer's failure with a reason of its own for the trail. */
 export class ReviewerError extends Error {
-  readonly kind: 'malformed' | 'duplicate' | 'unknown-id' | 'late' | 'missing' | 'ended' | 'overloaded' | 'failed';
+  readonly kind:
+    | 'malformed'
+    | 'duplicate'
+    | 'unknown-id'
+    | 'late'
+    | 'missing'
+    | 'ended'
+    | 'overloaded'
+    | 'failed';
   constructor(kind: ReviewerError['kind'], message: string) {
     super(message);
     this.name = 'ReviewerError';
