@@ -6,6 +6,7 @@
  * the hash before it, its seq one more; the sense of it all (ledger.ts).
  * Reading stops at the first thing wrong, because nothing after it can be trusted.
  */
+import { splitLines } from '../../model/lines.ts';
 import { GENESIS } from './hash.ts';
 import { Ledger } from './ledger.ts';
 import { MAX_LINE, parseLine } from './line.ts';
@@ -60,7 +61,7 @@ export function* scanTrail(store: TrailStore, scan: Scan): Generator<Found> {
       return bad(`a segment is missing: ${missing} should come before this one`);
     }
     scan.position = { segment, bytes: 0, seq, hash: prev };
-    for (const piece of splitLines(store.read(segment))) {
+    for (const piece of splitLines(store.read(segment), MAX_LINE)) {
       line += 1;
       if (!piece.whole) {
         if (piece.bytes.length > MAX_LINE) return bad(`a line longer than ${MAX_LINE} bytes`);
@@ -100,25 +101,4 @@ function linkage(record: TrailRecord, due: string, seq: number, prev: string): s
       ? 'the first record is chained to one that is not there: the beginning was cut off'
       : `record ${record.seq} is not chained to the record ${seq} before it: one of them was replaced`;
   return null;
-}
-
-/** Lines without their newlines; the last piece is not `whole` where no newline ends it. */
-function* splitLines(pieces: Iterable<Uint8Array>): Generator<{ bytes: Uint8Array; whole: boolean }> {
-  let rest: Uint8Array[] = [];
-  let held = 0;
-  for (const piece of pieces) {
-    let from = 0;
-    for (let at = piece.indexOf(10); at >= 0; at = piece.indexOf(10, from)) {
-      const end = piece.subarray(from, at);
-      yield { bytes: rest.length === 0 ? end : Buffer.concat([...rest, end]), whole: true };
-      rest = [];
-      held = 0;
-      from = at + 1;
-    }
-    if (from === piece.length) continue;
-    rest.push(piece.subarray(from));
-    held += piece.length - from;
-    if (held > MAX_LINE) break;
-  }
-  if (held > 0) yield { bytes: Buffer.concat(rest), whole: false };
 }
