@@ -26,7 +26,7 @@ interface Statement<T> {
   /** A random case. */
   readonly cases: fc.Arbitrary<T>;
   /** A case for a person, when it fails. */
-  readonly show?: (value: T) => string;
+  readonly show?: (value: T) => string | Promise<string>;
   /** How many runs make up one asked-for run: below 1 for costly cases, above 1 for cheap ones. */
   readonly weight?: number;
   readonly holds: (value: T) => void | Promise<void>;
@@ -56,7 +56,7 @@ export function property<T>(statement: Statement<T>): Property {
         ok: false,
         runs: details.numRuns,
         seed,
-        counterexample: details.counterexample === null ? '' : show(details.counterexample[0]),
+        counterexample: details.counterexample === null ? '' : await show(details.counterexample[0]),
         violation: sentenceOf(details.errorInstance),
         ...(details.counterexamplePath === null ? {} : { path: details.counterexamplePath }),
       };

@@ -1,0 +1,156 @@
+/**
+ * A scenario: everything that chance decides about one run, as plain data that can be printed, shrunk and
+ * replayed. Durations are given in tenths of the deadline plus −1, 0 or +1 ns, so that the instants around a
+ * deadline are common and a shrunk case reads well.
+ */
+import fc from 'fast-check';
+import type { FastPath } from '../monitor/audit/record.ts';
+import type { Fault } from './memory-store.ts';
+import { BASE, type PolicyText, policy } from './policies.ts';
+import { type Attempt, attempt, reviewed, showAttempt } from './universe.ts';
+
+/** Tenths of the deadline, and a nanosecond more or less. */
+export interface Span {
+  readonly tenths: number;
+  readonly plus: -1 | 0 | 1;
+}
+
+/** What the reviewer does about one event. */
+export const BEHAVIOURS = [
+  'allow',
+  'deny',
+  'never',
+  'rejects',
+  'throws',
+  'malformed',
+  'nothing',
+  'another-id',
+  'dies',
+] as const;
+export type Behaviour = (typeof BEHAVIOURS)[number];
+
+export interface Plan {
+  /** Since the attempt before. */
+  readonly gap: Span;
+  readonly attempt: Attempt;
+  readonly after: Span;
+  readonly reviewer: Behaviour;
+}
+
+export interface Scenario {
+  readonly policy: PolicyText;
+  readonly fastPath: FastPath;
+  readonly reviewer: 'none' | 'human' | 'exec';
+  /** ns. */
+  readonly deadline: number;
+  readonly audit: Fault;
+  /** Most reviews in flight; beyond it the monitor denies. */
+  readonly pending: number;
+  readonly plans: readonly Plan[];
+  /** The monitor's event loop stands still from `at` (since the start) for `length`. */
+  readonly stalls: readonly { readonly at: Span; readonly length: Span }[];
+  /** A trail segment that would grow beyond this is closed and the next one begun. */
+  readonly segmentBytes: number;
+  /** The monitor dies at this step of the run; a power cut also loses what was not synced, but for `torn` bytes. */
+  readonly crash: { readonly step: number; readonly power: boolean; readonly torn: number } | null;
+}
+
+const span = (most: number): fc.Arbitrary<Span> =>
+  fc.record({ tenths: fc.nat({ max: most }), plus: fc.constantFrom<(-1 | 0 | 1)[]>(0, -1, 1) });
+
+/** ns of a span. Never negative. */
+export const length = ({ tenths, plus }: Span, deadline: number): number =>
+  Math.max(0, Math.round((deadline / 10) * tenths) + plus);
+
+const PROMPT: Span = { tenths: 0, plus: 0 };
+
+/** The parts of a scenario, each with the chance it has when a property does not choose for itself. */
+export const chances: { readonly [K in keyof Scenario]: fc.Arbitrary<Scenario[K]> } = {
+  policy,
+  fastPath: fc.constantFrom<FastPath[]>('native', 'monitor', 'reviewer', 'off'),
+  reviewer: fc.constantFrom<Scenario['reviewer'][]>('exec', 'human', 'none'),
+  deadline: fc.constantFrom(1e6, 50e6, 4e9),
+  audit: fc.oneof(
+    { arbitrary: fc.constant<Fault>({ kind: 'ok' }), weight: 4 },
+    fc.record({
+      kind: fc.constant('full' as const),
+      at: fc.integer({ min: 2, max: 12 }),
+      part: fc.constantFrom(0, 0.5),
+    }),
+    fc.record({ kind: fc.constant('write-fails' as const), at: fc.integer({ min: 2, max: 12 }) }),
+    fc.record({ kind: fc.constant('sync-fails' as const), at: fc.integer({ min: 1, max: 8 }) }),
+    fc.record({ kind: fc.constant('slow' as const), tenths: fc.integer({ min: 1, max: 12 }) }),
+  ),
+  pending: fc.constantFrom(4096, 2),
+  plans: plans(
+    fc.oneof(reviewed, attempt),
+    fc.constantFrom<Behaviour[]>('allow', 'allow', ...BEHAVIOURS),
+    span(12),
+  ),
+  stalls: fc.array(fc.record({ at: span(20), length: span(15) }), { maxLength: 2 }),
+  segmentBytes: fc.constantFrom(64 << 20, 2000),
+  crash: fc.constant<Scenario['crash']>(null),
+};
+
+/** Plans for up to eight attempts. */
+export function plans(
+  attempts: fc.Arbitrary<Attempt>,
+  reviewer: fc.Arbitrary<Behaviour>,
+  after: fc.Arbitrary<Span>,
+): fc.Arbitrary<Plan[]> {
+  return fc.array(fc.record({ gap: span(6), attempt: attempts, after, reviewer }), {
+    minLength: 1,
+    maxLength: 8,
+  });
+}
+
+/** Parts of a scenario that a property chooses for itself. */
+export type Chosen = Partial<typeof chances>;
+
+/** Scenarios, with some parts chosen by the property. */
+export function scenarios(chosen: Chosen = {}): fc.Arbitrary<Scenario> {
+  return fc.record({ ...chances, ...chosen });
+}
+
+/** The monitor dies somewhere within the run. */
+export const crashes = fc.record({
+  step: fc.integer({ min: 1, max: 60 }),
+  power: fc.boolean(),
+  torn: fc.nat({ max: 600 }),
+});
+
+/** Nothing goes wrong and everyone answers at once. */
+export const calm = {
+  audit: fc.constant<Fault>({ kind: 'ok' }),
+  pending: fc.constant(4096),
+  stalls: fc.constant<Scenario['stalls']>([]),
+  plans: plans(
+    fc.oneof(reviewed, attempt),
+    fc.constantFrom<Behaviour[]>('allow', 'deny'),
+    fc.constant(PROMPT),
+  ),
+} satisfies Chosen;
+
+/** A scenario for a person: one line per part, one per attempt. */
+export function showScenario(scenario: Scenario): string {
+  const base = Object.entries(BASE).find(([, text]) => text === scenario.policy)?.[0];
+  const { fastPath, reviewer, deadline, audit, pending, stalls, crash } = scenario;
+  return [
+    `policy: ${base ?? JSON.stringify(scenario.policy)}`,
+    `fast path ${fastPath}, reviewer ${reviewer}, deadline ${deadline / 1e6} ms, at most ${pending} pending`,
+    `audit: ${JSON.stringify(audit)}`,
+    ...stalls.map((stall) => `stall from ${showSpan(stall.at)} for ${showSpan(stall.length)}`),
+    ...(crash === null
+      ? []
+      : [
+          `crash at step ${crash.step}${crash.power ? ` with a power cut that spares ${crash.torn} unsynced bytes` : ''}`,
+        ]),
+    ...scenario.plans.map(
+      (plan, i) =>
+        `${i + 1}. +${showSpan(plan.gap)}: ${showAttempt(plan.attempt)}; reviewer ${plan.reviewer} after ${showSpan(plan.after)}`,
+    ),
+  ].join('\n');
+}
+
+const showSpan = ({ tenths, plus }: Span): string =>
+  `${tenths}/10 D${plus === 0 ? '' : plus > 0 ? ' + 1 ns' : ' − 1 ns'}`;
