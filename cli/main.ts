@@ -5,7 +5,6 @@
  * Exit status: each command states its own; 2 for bad usage or bad input (125 for `run`, which then has
  * executed nothing). An error is one clear line on stderr; a stack trace only with --debug.
  */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { registerApprove } from './approve.ts';
 import { registerAudit } from './audit.ts';
@@ -15,19 +14,9 @@ import { registerPolicy } from './policy.ts';
 import { registerReplay } from './replay.ts';
 import { NOTHING_EXECUTED, registerRun } from './run.ts';
 import { registerVerify } from './verify.ts';
+import { version } from './version.ts';
 
 const BAD_USAGE = 2;
-
-/** The version in package.json, which lies one folder above cli/ in the sources and two above in dist/. */
-export function version(): string {
-  for (const up of ['../package.json', '../../package.json'])
-    try {
-      return (JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { version: string }).version;
-    } catch {
-      // Not there: try the next.
-    }
-  return 'unknown';
-}
 
 /** The whole program, ready to parse. */
 export function program(): Command {
