@@ -74,8 +74,8 @@ Napi::Value start(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (session != nullptr) throw Napi::Error::New(env, "a run has already been started in this process");
   Options options = options_of(info[0].As<Napi::Object>());
-  auto wake = Napi::ThreadSafeFunction::New(env, info[1].As<Napi::Function>(), "portcullis wake", 0, 2);
-  auto exited = Napi::ThreadSafeFunction::New(env, info[2].As<Napi::Function>(), "portcullis exited", 0, 2);
+  auto wake = Napi::ThreadSafeFunction::New(env, info[1].As<Napi::Function>(), "portcullis wake", 0, 1);
+  auto exited = Napi::ThreadSafeFunction::New(env, info[2].As<Napi::Function>(), "portcullis exited", 0, 1);
 
   // At most one wake-up is under way at a time, so that a busy hook does not flood the event loop.
   auto waking = std::make_shared<std::atomic<bool>>(false);

@@ -92,6 +92,8 @@ void reset_signals(const sigset_t& mask) {
   reset_signals(plan.mask);
   if (plan.restore_files) setrlimit(RLIMIT_NOFILE, &plan.files);
   if (chdir(plan.cwd) != 0) give_up(plan.report, kDirectory, errno);
+  // The command gets standard input, output and error (which node marks to be closed), and nothing else.
+  for (int fd = 0; fd < 3; fd++) fcntl(fd, F_SETFD, 0);
   syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) give_up(plan.report, kPrivileges, errno);
   const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
