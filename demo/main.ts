@@ -12,7 +12,7 @@ import { paint } from './paint.ts';
 import { baseFolder, Scene } from './scene.ts';
 import { Listener, scriptServer } from './servers.ts';
 import { LiveTable } from './table.ts';
-import { tamper, tamperings } from './tamper.ts';
+import { beheading, tamper, tamperings } from './tamper.ts';
 
 /** The checkout: this file is compiled to dist/demo. */
 const ROOT = resolve(fileURLToPath(new URL('.', import.meta.url)), '../..');
@@ -208,6 +208,25 @@ function checkTrail(): void {
     check(caught.status === 1, `caught in a copy: ${tampering.what}`, `exit status ${caught.status}`);
     if (caught.status === 1)
       console.log(paint('dim', `      ${caught.text.split('\n')[0]?.replaceAll(`${scene.root}/`, '')}`));
+  }
+  // Cutting the end off leaves a sound chain: it shows as a run without an end, whose head is not the one noted.
+  tamper(scene.state, copy, beheading);
+  const [whole, cut] = [scene.state, copy].map(headOf);
+  check(
+    whole !== undefined && cut !== undefined && whole.closed && !cut.closed && whole.hash !== cut.hash,
+    `shown in a copy: ${beheading.what}`,
+  );
+  console.log(paint('dim', '      the run has no end, and the head differs from the one noted before'));
+}
+
+/** Where a trail ends, as `audit verify --json` says; undefined where it says nothing of the kind. */
+function headOf(folder: string): { closed: boolean; hash: string } | undefined {
+  const { text } = portcullis('audit', 'verify', '--json', folder);
+  try {
+    const { closed, head } = JSON.parse(text) as { closed: boolean; head: { hash: string } };
+    return { closed, hash: head.hash };
+  } catch {
+    return undefined;
   }
 }
 

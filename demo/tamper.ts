@@ -30,8 +30,14 @@ export const tamperings: readonly Tampering[] = [
         lines[at]!.replace(/(\d)Z"/, (_, d) => `${(Number(d) + 1) % 10}Z"`),
       ),
   },
-  { what: 'everything after the denial dropped', apply: (lines, at) => lines.slice(0, at) },
+  { what: 'twenty records cut out', apply: (lines, at) => lines.toSpliced(at, 20) },
 ];
+
+/** Drops the last records: leaves a sound chain, so it shows only as a missing end and another head. */
+export const beheading: Tampering = {
+  what: 'the last records dropped',
+  apply: (lines, at) => lines.slice(0, at),
+};
 
 /** Copies the trail folder of `state` to `copy` and falsifies its first segment there. */
 export function tamper(state: string, copy: string, { apply }: Tampering): void {

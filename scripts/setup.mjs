@@ -147,14 +147,14 @@ async function compile() {
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === digest) return;
   say(`compiling ${sources.length} TypeScript files into dist/`);
   rmSync(STAMP, { force: true });
-  await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
-    failed: 'the TypeScript sources do not compile (see above).',
-  });
   for (const name of ASSETS)
     if (existsSync(join(root, name))) {
       rmSync(join(root, 'dist', name), { recursive: true, force: true });
       cpSync(join(root, name), join(root, 'dist', name), { recursive: true });
     }
+  await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
+    failed: 'the TypeScript sources do not compile (see above).',
+  });
   removeOrphans();
   writeFileSync(STAMP, digest);
 }
