@@ -25,7 +25,8 @@ function compilerOf(names) {
   return null;
 }
 
-const digest = (...parts) => parts.reduce((hash, part) => hash.update(part).update('\0'), createHash('sha256')).digest('hex');
+const digest = (...parts) =>
+  parts.reduce((hash, part) => hash.update(part).update('\0'), createHash('sha256')).digest('hex');
 const read = (file) => readFileSync(file);
 
 /** Runs a compiler; rejects with its own words. */
@@ -67,14 +68,17 @@ async function make(target, key, command, args, log, label) {
 export async function buildNative({ log = () => {} } = {}) {
   const addon = path.join(build, 'portcullis.node');
   const cxx = compilerOf([process.env.CXX, 'c++', 'g++', 'clang++']);
-  if (cxx === null) throw new Error('no C++ compiler found: install one (Debian: apt-get install g++) or set CXX');
+  if (cxx === null)
+    throw new Error('no C++ compiler found: install one (Debian: apt-get install g++) or set CXX');
   for (const folder of INCLUDES)
     if (!existsSync(path.join(root, folder))) throw new Error(`${folder} is missing: run npm ci first`);
   mkdirSync(objects, { recursive: true });
 
   const files = readdirSync(source).sort();
   const headers = files.filter((name) => name.endsWith('.h')).map((name) => read(path.join(source, name)));
-  const packages = INCLUDES.map((folder) => read(path.join(root, folder, '..', folder.endsWith('include') ? '' : 'node-addon-api', 'package.json')));
+  const packages = INCLUDES.map((folder) =>
+    read(path.join(root, folder, '..', folder.endsWith('include') ? '' : 'node-addon-api', 'package.json')),
+  );
   const flags = ['-std=c++20', ...FLAGS, ...INCLUDES.flatMap((folder) => ['-I', folder])];
   const common = digest(cxx, process.version, ...flags, ...headers, ...packages);
   const sources = files.filter((name) => name.endsWith('.cc'));
@@ -90,7 +94,14 @@ export async function buildNative({ log = () => {} } = {}) {
     }),
   );
   const key = digest(common, ...made.flatMap((object, i) => [sources[i], read(`${object}.key`)]));
-  await make(addon, key, cxx, ['-shared', '-pthread', ...made.map((o) => path.relative(root, o))], log, 'linking portcullis.node');
+  await make(
+    addon,
+    key,
+    cxx,
+    ['-shared', '-pthread', ...made.map((o) => path.relative(root, o))],
+    log,
+    'linking portcullis.node',
+  );
 
   const floor = path.join(root, 'bench/floor.c');
   if (existsSync(floor)) {
@@ -98,7 +109,14 @@ export async function buildNative({ log = () => {} } = {}) {
     if (cc === null) log('no C compiler found: the benchmark floor is left out');
     else {
       const args = ['-O2', '-Wall', '-Wextra', '-pthread', 'bench/floor.c'];
-      await make(path.join(build, 'floor'), digest(cc, ...args, read(floor)), cc, args, log, 'compiling floor.c');
+      await make(
+        path.join(build, 'floor'),
+        digest(cc, ...args, read(floor)),
+        cc,
+        args,
+        log,
+        'compiling floor.c',
+      );
     }
   }
   return addon;
