@@ -72,6 +72,9 @@ export class FileTrail implements Trail {
   #seq: number;
   #synced: number;
   #hash: string;
+  /** The wall time last formatted, and its text. */
+  #wall = Number.NaN;
+  #wallText = '';
   /** Full segments that have yet to be flushed and closed, oldest first. */
   #retired: TrailFile[] = [];
   /** The flush that the next caller of sync joins; null while nobody waits for a flush to begin. */
@@ -114,7 +117,7 @@ export class FileTrail implements Trail {
     const mono = this.#clock.now();
     try {
       const seq = this.#seq + 1;
-      const time = new Date(this.#clock.wall()).toISOString();
+      const time = this.#time(this.#clock.wall());
       const line = seal({ seq, time, mono, prev: this.#hash, payload: abridge(payload) });
       const bytes = Buffer.from(`${line.text}\n`);
       if (bytes.length > MAX_LINE) throw new Error(`record ${seq} would be longer than ${MAX_LINE} bytes`);
@@ -156,6 +159,15 @@ export class FileTrail implements Trail {
     } finally {
       await this.#file.close();
     }
+  }
+
+  /** ISO 8601, formatted once a millisecond. */
+  #time(wall: number): string {
+    if (wall !== this.#wall) {
+      this.#wall = wall;
+      this.#wallText = new Date(wall).toISOString();
+    }
+    return this.#wallText;
   }
 
   #rotate(): void {

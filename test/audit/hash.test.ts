@@ -53,10 +53,15 @@ describe('the hash of a record', () => {
     const key = domain('portcullis 2026-11 audit record');
     fc.assert(
       fc.property(fields, ({ seq, time, mono, prev, payload }) => {
-        const due = reference(framed([String(seq), time, String(mono), prev, payload]), { key });
+        const fields = framed([String(seq), time, String(mono), prev, payload]);
+        const due = reference(new TextEncoder().encode(fields), { key });
         expect(recordHash({ seq, time, mono, prev, payload })).toBe(hex(due));
       }),
     );
+  });
+
+  it('frames fields as netstrings, lengths in bytes', () => {
+    expect(framed(['', 'a', 'ü,'])).toBe('0:,1:a,3:ü,,');
   });
 
   it('differs where any field differs, and where a field’s end moves into the next', () => {
