@@ -194,7 +194,8 @@ async function runWith(
   const ended = hook.start();
   parts.add(() => hook.stop());
   if (trace !== null) parts.add(flushing(trace));
-  onStarted((signal) => process.kill(hook.pid, signal));
+  // No process: the start was refused, and awaiting it below throws.
+  if (hook.pid !== 0) onStarted((signal) => process.kill(hook.pid, signal));
   const { code, signal, execErrno, leftovers } = await ended;
   if (leftovers > 0)
     remarks.push(
