@@ -20,7 +20,7 @@ import { sayDenials } from './denials.ts';
 import { parseDuration } from './duration.ts';
 import { UsageError } from './errors.ts';
 import { complain, safe } from './output.ts';
-import { type Ended, runSession, type Settings } from './session.ts';
+import type { Ended, Settings } from './session.ts';
 import { passSignalsOn } from './signals.ts';
 
 /** Exit status where enforcement could not start. */
@@ -77,6 +77,8 @@ run; 125 enforcement could not start, and nothing was executed.`,
 
 async function run(command: string[], options: Options): Promise<void> {
   const settings = settingsOf(command, options);
+  // Loaded here: policy compiler, monitor and hook are of no use to the other commands.
+  const { runSession } = await import('./session.ts');
   let stopPassing = () => {};
   const ended = await runSession(settings, (deliver) => {
     stopPassing = passSignalsOn(deliver);

@@ -4,7 +4,6 @@
  * that one.
  */
 import type { Command } from 'commander';
-import { properties } from '../properties/index.ts';
 import type { Outcome, Property } from '../properties/property.ts';
 import { UsageError } from './errors.ts';
 import { complain, painter, print, safe } from './output.ts';
@@ -45,7 +44,10 @@ Exit status: 0 every property held, 1 a counterexample was found, 2 bad usage.`,
 }
 
 async function verify(options: Options): Promise<void> {
-  const chosen = choose(options.only);
+  // Loaded here: the generators behind the properties are the heaviest part of the program, and no other
+  // command needs them.
+  const { properties } = await import('../properties/index.ts');
+  const chosen = choose(properties, options.only);
   if (options.list) return list(chosen, options.json === true);
   const runs = whole(options.runs, '--runs', 1, MAX_RUNS);
   const seed =
@@ -75,7 +77,7 @@ async function verify(options: Options): Promise<void> {
   process.exitCode = failed === 0 ? 0 : 1;
 }
 
-function choose(only: string | undefined): readonly Property[] {
+function choose(properties: readonly Property[], only: string | undefined): readonly Property[] {
   if (only === undefined) return properties;
   const found = properties.filter((property) => property.name === only);
   if (found.length === 0)
