@@ -139,7 +139,7 @@ Named name_unix(Caller& caller, Use use, Address& address, Event& event) {
   const char* text = reinterpret_cast<const sockaddr_un*>(&address.bytes)->sun_path;
   const size_t size = address.length - head;
   if (text[0] != 0) return name_path(caller, use, std::string(text, strnlen(text, size)), address, event);
-  event.path = "@";
+  event.path.assign(1, '@');
   for (size_t i = 1; i < size; i++) {
     if (text[i] == 0) event.path += "\\0";
     else event.path += text[i];
