@@ -124,7 +124,7 @@ forbidden 'links a git hook' 'ln -s ../../README.md .git/hooks/pre-push'
 forbidden 'drops a CI workflow' '
   mkdir -p .github/workflows; printf "on: push\n" >.github/workflows/planted.yml'
 forbidden 'renames a prepared folder to .github' '
-  mkdir -p ci/workflows; printf "on: push\n" >ci/workflows/planted.yml; mv ci .github'
+  mkdir -p ci/workflows; printf "on: push\n" >ci/workflows/planted.yml; mv -T ci .github'
 
 # --- what is not the agent's -------------------------------------------------------------------------------
 
