@@ -10,7 +10,8 @@ namespace portcullis {
 namespace {
 
 constexpr uint32_t kMagic = 0x46444350;
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kAlone = 1, kOneOfSeveral = 2;  // versions
+constexpr size_t kMostAutomata = 8;
 constexpr size_t kHeaderBytes = 24;
 
 constexpr std::string_view kNames[] = {"read",     "write", "create", "delete",  "rename", "link", "chmod", "chown",
@@ -24,12 +25,12 @@ class Judge {
  public:
   Judge(const Table& table, const Event& event) : table_(table), event_(event) {}
 
-  // One claim: `op` on the object whose parts are given, separated by NUL.
-  void claim(Op op, std::initializer_list<std::string_view> parts) {
-    Table::State state = table_.walk(table_.start(), kNames[static_cast<size_t>(op)]);
-    state = table_.walk(table_.step(state, 0), event_.exe);
-    for (const std::string_view part : parts) state = table_.walk(table_.step(state, 0), part);
-    const Decision found = table_.label(state);
+  // One claim: `op` on the object whose parts are given.
+  void claim(Op op, std::initializer_list<std::string_view> object) {
+    std::string_view parts[kMostParts] = {kNames[static_cast<size_t>(op)], event_.exe};
+    size_t count = 2;
+    for (const std::string_view part : object) parts[count++] = part;
+    const Decision found = table_.judge(parts, count);
     if (!any_ || found.effect > best_.effect) best_ = found;
     any_ = true;
   }
@@ -41,6 +42,7 @@ class Judge {
   Decision best() const { return best_; }
 
  private:
+  static constexpr size_t kMostParts = 6;
   const Table& table_;
   const Event& event_;
   bool any_ = false;
@@ -113,30 +115,60 @@ Decision decide(const Table& table, const Event& event) {
   return judge.best();
 }
 
+Decision Table::judge(const std::string_view* parts, size_t count) const {
+  Decision best{Effect::kDeny, kNoRule};
+  bool any = false;
+  for (const Automaton& automaton : automata_) {
+    Automaton::State state = automaton.walk(automaton.start(), parts[0]);
+    for (size_t i = 1; i < count; i++) state = automaton.walk(automaton.step(state, 0), parts[i]);
+    const Decision found = automaton.label(state);
+    // A rule beats the default; then the stronger effect; then the earlier rule.
+    const bool better = (best.rule == kNoRule) != (found.rule == kNoRule) ? best.rule == kNoRule
+                        : best.effect != found.effect                     ? found.effect > best.effect
+                                                                          : found.rule < best.rule;
+    if (!any || better) best = found;
+    any = true;
+  }
+  return best;
+}
+
 bool Table::parse(const uint8_t* bytes, size_t size, Table& out, std::string& error) {
   const auto bad = [&](const char* what) {
     error = std::string("the policy table is damaged: ") + what;
     return false;
   };
-  if (size < kHeaderBytes + 256 || word_at(bytes, 0) != kMagic) return bad("not a table");
-  if (word_at(bytes, 4) != kVersion) return bad("another version");
-  const uint64_t states = word_at(bytes, 8), classes = word_at(bytes, 12), start = word_at(bytes, 16);
-  if (states == 0 || states > 65535 || classes == 0 || classes > 256 || start >= states) return bad("sizes");
-  const size_t labels_at = kHeaderBytes + 256, next_at = labels_at + states * 4;
-  if (size < next_at + states * classes * 2) return bad("too short");
-  out.start_ = static_cast<uint32_t>(start);
-  out.classes_ = static_cast<uint32_t>(classes);
-  memcpy(out.class_of_, bytes + kHeaderBytes, 256);
-  for (const uint8_t column : out.class_of_)
-    if (column >= classes) return bad("a byte class without a column");
-  out.labels_.resize(states);
-  memcpy(out.labels_.data(), bytes + labels_at, states * 4);
-  for (const uint32_t label : out.labels_)
-    if ((label & 3) > 2) return bad("an unknown effect");
-  out.next_.resize(states * classes);
-  memcpy(out.next_.data(), bytes + next_at, states * classes * 2);
-  for (const uint16_t state : out.next_)
-    if (state >= states) return bad("a transition to nowhere");
+  size_t at = 0;
+  out.automata_.clear();
+  do {
+    const uint8_t* here = bytes + at;
+    const size_t left = size - at;
+    if (left < kHeaderBytes + 256 || word_at(here, 0) != kMagic) return bad("not a table");
+    const uint32_t version = word_at(here, 4);
+    if (version != kAlone && version != kOneOfSeveral) return bad("another version");
+    const uint64_t states = word_at(here, 8), classes = word_at(here, 12), start = word_at(here, 16);
+    if (states == 0 || states > 65535 || classes == 0 || classes > 256 || start >= states) return bad("sizes");
+    const size_t labels_at = kHeaderBytes + 256, next_at = labels_at + states * 4;
+    const size_t bytes_here = next_at + (states * classes * 2 + 3) / 4 * 4;
+    if (left < bytes_here) return bad("too short");
+    if (version == kAlone && left != bytes_here) return bad("bytes after its end");
+    if (out.automata_.size() == kMostAutomata) return bad("too many automata");
+    Automaton automaton;
+    automaton.start_ = static_cast<uint32_t>(start);
+    automaton.classes_ = static_cast<uint32_t>(classes);
+    memcpy(automaton.class_of_, here + kHeaderBytes, 256);
+    for (const uint8_t column : automaton.class_of_)
+      if (column >= classes) return bad("a byte class without a column");
+    automaton.labels_.resize(states);
+    memcpy(automaton.labels_.data(), here + labels_at, states * 4);
+    for (const uint32_t label : automaton.labels_)
+      if ((label & 3) > 2) return bad("an unknown effect");
+    automaton.next_.resize(states * classes);
+    memcpy(automaton.next_.data(), here + next_at, states * classes * 2);
+    for (const uint16_t state : automaton.next_)
+      if (state >= states) return bad("a transition to nowhere");
+    out.automata_.push_back(std::move(automaton));
+    at += bytes_here;
+  } while (at < size);
   return true;
 }
 
