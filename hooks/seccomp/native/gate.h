@@ -126,6 +126,8 @@ struct Outcome {
   Fd inject;           // a descriptor to install in the caller; its number is the result
   bool cloexec = false;
   bool proceed = false;  // let the kernel run the call itself (only where no user memory was judged, or sealed)
+  // It would have to wait: perform() is to be called once more, on a slow worker, where it may.
+  bool later = false;
   // Set when perform() has sent the answer to the kernel itself (sealed exec): the gate must not answer again.
   bool answered = false;
   // Set when the allowed call was then stopped by the hook after all (a broken seal): recorded as a denial of
@@ -135,8 +137,9 @@ struct Outcome {
   static Outcome result(int64_t value) { Outcome o; o.value = value; return o; }
 };
 
-// A judged-to-be call with its objects pinned. perform() is called at most once, only after an allow, on a
-// gate thread that has its own umask and working directory (CLONE_FS unshared).
+// A judged-to-be call with its objects pinned. perform() is called at most once (and once more where it asks for
+// that by Outcome::later), only after an allow, on a gate thread that has its own umask and working directory
+// (CLONE_FS unshared).
 class Attempt {
  public:
   Event event;

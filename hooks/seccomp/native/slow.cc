@@ -2,6 +2,8 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <chrono>
 
@@ -24,8 +26,22 @@ void install_interruption() {
   (void)once;
 }
 
+// The number after "\nKey:\t" in a status text; 0 where there is none.
+uint64_t status_value(const std::string& status, const char* key, int base) {
+  const size_t at = status.find(key);
+  return at == std::string::npos ? 0 : strtoull(status.c_str() + at + strlen(key), nullptr, base);
+}
 
 }  // namespace
+
+bool signal_pending(pid_t tid) {
+  std::string status;
+  if (!read_status(tid, status)) return false;
+  const uint64_t blocked = status_value(status, "\nSigBlk:", 16);
+  uint64_t pending = status_value(status, "\nSigPnd:", 16);
+  if (status_value(status, "\nThreads:", 10) == 1) pending |= status_value(status, "\nShdPnd:", 16);
+  return (pending & ~blocked) != 0;
+}
 
 bool SlowPool::submit(const Caller& caller, std::function<void()> work) {
   install_interruption();
@@ -94,7 +110,7 @@ void SlowPool::watch() {
   while (!stopping_) {
     changed_.wait_for(lock, kLook, [&] { return stopping_; });
     for (Worker& worker : workers_)
-      if (!worker.ended && worker.serving != nullptr && (stopping_ || !worker.serving->valid()))
+      if (!worker.ended && worker.serving != nullptr && (stopping_ || !worker.serving->valid() || signal_pending(worker.serving->tid())))
         pthread_kill(worker.thread, interruption());
   }
 }

@@ -3,7 +3,8 @@
 // working directory of its own (CLONE_FS unshared).
 //
 // `mutex_` owns everything below it. A thread that waits in the kernel is interrupted (EINTR) by a real-time
-// signal with an empty handler, sent again and again, once its caller is gone or the pool stops.
+// signal with an empty handler, sent again and again, once its caller is gone or has a signal to take, or the
+// pool stops.
 #pragma once
 #include <pthread.h>
 
@@ -54,5 +55,12 @@ class SlowPool {
   bool stopping_ = false;
   std::thread watcher_;
 };
+
+// True when the task has a signal to take that it does not block. A call made on its behalf gives way to it, as
+// the task's own would: it is then answered with kRestart, on which the kernel delivers the signal and repeats
+// the call or fails it with EINTR, whichever the signal's handler asks for. A signal to a whole process of several
+// threads is another thread's to take.
+bool signal_pending(pid_t tid);
+constexpr int kRestart = 512;  // ERESTARTSYS; user space sees it unless a signal is indeed pending
 
 }  // namespace portcullis

@@ -381,24 +381,29 @@ void Supervisor::complete() {
 
 // Performs an allowed call, here or, where it may wait, on a worker.
 void Supervisor::release(const CallPtr& call) {
-  const bool seals = call->attempt->seals();
-  if (!seals && !call->attempt->may_block()) {
-    perform(*call);
-    return;
-  }
-  const bool taken = (seals ? sealing_ : slow_).submit(call->caller, [this, call] { perform(*call); });
-  if (taken) return;
+  if (call->attempt->seals()) perform_on(sealing_, call);
+  else if (call->attempt->may_block()) perform_on(slow_, call);
+  else perform(call);
+}
+
+void Supervisor::perform_on(SlowPool& pool, const CallPtr& call) {
+  if (pool.submit(call->caller, [this, call] { perform(call); })) return;
   deny(call);
   stopped_after_all(*call, Reason::kQueueFull);
 }
 
-void Supervisor::perform(Call& call) {
+void Supervisor::perform(const CallPtr& call) {
   try {
-    Outcome outcome = call.attempt->perform(call.caller);
-    call.attempt.reset();  // its pins
-    finish(call, std::move(outcome));
+    Outcome outcome = call->attempt->perform(call->caller);
+    if (outcome.later) {
+      perform_on(slow_, call);
+      return;
+    }
+    if (outcome.error == EINTR && signal_pending(call->caller.tid())) outcome.error = kRestart;
+    call->attempt.reset();  // its pins
+    finish(*call, std::move(outcome));
   } catch (...) {
-    fail_closed(call);
+    fail_closed(*call);
   }
 }
 

@@ -78,7 +78,8 @@ class Supervisor {
   void park(const CallPtr& call);
   void release(const CallPtr& call);
   void deny(const CallPtr& call);
-  void perform(Call& call);
+  void perform(const CallPtr& call);
+  void perform_on(SlowPool& pool, const CallPtr& call);
   void finish(Call& call, Outcome outcome);
   void fail_closed(Call& call) noexcept;
   void stopped_after_all(Call& call, Reason reason);
