@@ -1,6 +1,6 @@
 /**
- * From what the hook reports to what the trail records, for events that the hook decided by itself. One place
- * for the monitor, for recovery and for replay, so that their payloads are the same bytes.
+ * From what a dead monitor's hook reported to what the trail records: the payloads that the monitor would have
+ * written, from the journal's entries and the rules' names alone (a test holds the two together).
  */
 import type { DecidedEntry } from '../hook.ts';
 import type { Payload } from './record.ts';
@@ -16,10 +16,10 @@ export function ruleId(rules: readonly RuleName[], index: number | null): string
   return index === null ? null : (rules[index]?.id ?? `rule #${index}`);
 }
 
-/** One sentence on why the policy decided so. */
-export function ruleReason(rules: readonly RuleName[], index: number | null): string {
-  if (index === null) return 'no rule matches; the policy’s default applies';
-  return rules[index]?.reason ?? `rule ${ruleId(rules, index)}`;
+/** One sentence on why the policy decided so, in the words of the monitor (court.ts). */
+export function ruleReason(rules: readonly RuleName[], index: number | null, verdict: string): string {
+  if (index === null) return `no rule matches; the default is ${verdict}`;
+  return rules[index]?.reason || `${verdict} by rule`;
 }
 
 /** The payload of an event that the hook's fast path decided. */
@@ -33,6 +33,6 @@ export function decisionOf(entry: DecidedEntry, rules: readonly RuleName[]): Pay
     verdict,
     layer,
     rule: ruleId(rules, rule),
-    reason: reason ?? ruleReason(rules, rule),
+    reason: reason ?? ruleReason(rules, rule, verdict),
   };
 }

@@ -16,6 +16,11 @@ export class Numbers {
   #through = 0;
   readonly #beyond = new Set<number>();
 
+  /** The largest n such that all of 1 … n are in the set. */
+  get through(): number {
+    return this.#through;
+  }
+
   has(n: number): boolean {
     return n <= this.#through || this.#beyond.has(n);
   }
