@@ -45,20 +45,20 @@ export function registerRun(program: Command): void {
     .description('run a command under the gate')
     .usage('[options] -- COMMAND [ARGUMENT…]')
     .argument('<command...>', 'the command and its arguments')
-    .option('--policy FILE|NAME', 'policy file, or built-in: workspace, read-only, observe', 'workspace')
-    .option('--workspace DIR', `what \${workspace} means in the policy (default: the current folder)`)
-    .option('--hook NAME', 'auto or seccomp', 'auto')
+    .option('--policy <FILE|NAME>', 'policy file, or built-in: workspace, read-only, observe', 'workspace')
+    .option('--workspace <DIR>', `what \${workspace} means in the policy (default: the current folder)`)
+    .option('--hook <NAME>', 'auto or seccomp', 'auto')
     .option(
-      '--reviewer WHO',
+      '--reviewer <WHO>',
       'who decides reviews: none (deny), human (portcullis approve), exec:COMMAND',
       'none',
     )
-    .option('--deadline TIME', 'time for one review; after it the operation is denied', '4s')
+    .option('--deadline <TIME>', 'time for one review; after it the operation is denied', '4s')
     .option('--observe', 'record and never deny')
-    .option('--state DIR', 'state folder (default: a new one below $XDG_STATE_HOME/portcullis)')
-    .option('--trace FILE', 'record every event for replay')
+    .option('--state <DIR>', 'state folder (default: a new one below $XDG_STATE_HOME/portcullis)')
+    .option('--trace <FILE>', 'record every event for replay')
     .option('--quiet', 'no line for each denial')
-    .option('--fast-path PLACE', 'native, monitor, reviewer or off; for experiments', 'native')
+    .option('--fast-path <PLACE>', 'native, monitor, reviewer or off; for experiments', 'native')
     .passThroughOptions()
     .addHelpText(
       'after',

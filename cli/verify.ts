@@ -24,10 +24,10 @@ export function registerVerify(program: Command): void {
   program
     .command('verify')
     .description('check the properties; on failure print the smallest counterexample')
-    .option('--runs N', 'random cases for each property', String(DEFAULT_RUNS))
-    .option('--seed S', 'seed of the random cases (default: a new one, printed)')
-    .option('--only NAME', 'check one property')
-    .option('--path PATH', 'replay one counterexample: the path a failure printed, with its seed')
+    .option('--runs <N>', 'random cases for each property', String(DEFAULT_RUNS))
+    .option('--seed <S>', 'seed of the random cases (default: a new one, printed)')
+    .option('--only <NAME>', 'check one property')
+    .option('--path <PATH>', 'replay one counterexample: the path a failure printed, with its seed')
     .option('--list', 'list the properties and check nothing')
     .option('--json', 'one JSON line for each property')
     .addHelpText(
