@@ -32,17 +32,29 @@ export interface PolicyText {
 export const sourceOf = (policy: PolicyText): string => JSON.stringify(policy, null, 1);
 
 const ORDINARY: readonly RuleText[] = [
-  { id: 'credentials', effect: 'deny', paths: ['~/.ssh/**', '**/.env'], operations: ['read', 'write', 'delete', 'rename', 'link'] },
+  {
+    id: 'credentials',
+    effect: 'deny',
+    paths: ['~/.ssh/**', '**/.env'],
+    operations: ['read', 'write', 'delete', 'rename', 'link'],
+  },
   { id: 'workspace', effect: 'allow', paths: [`\${workspace}/**`] },
   { id: 'system', effect: 'allow', paths: ['/usr/**'], operations: ['read'] },
   { id: 'programs', effect: 'allow', paths: ['/usr/bin/**'], operations: ['exec'] },
   { id: 'pipe-to-shell', effect: 'deny', argv: '(ba)?sh -c .*curl.*\\|.*sh.*', operations: ['exec'] },
-  { id: 'loopback', effect: 'allow', addresses: ['127.0.0.0/8:*', 'unix:/run/u/**'], operations: ['connect', 'send'] },
+  {
+    id: 'loopback',
+    effect: 'allow',
+    addresses: ['127.0.0.0/8:*', 'unix:/run/u/**'],
+    operations: ['connect', 'send'],
+  },
   { id: 'pipes', effect: 'allow', paths: ['pipe:*'], operations: ['read', 'write'] },
 ];
 
 /** Each aims at one part of the pipeline. */
-export const BASE: Readonly<Record<'ordinary' | 'everything-reviewed' | 'closed' | 'strict-gateway', PolicyText>> = {
+export const BASE: Readonly<
+  Record<'ordinary' | 'everything-reviewed' | 'closed' | 'strict-gateway', PolicyText>
+> = {
   ordinary: { version: 1, default: 'review', rules: ORDINARY },
   'everything-reviewed': {
     version: 1,
@@ -50,7 +62,11 @@ export const BASE: Readonly<Record<'ordinary' | 'everything-reviewed' | 'closed'
     record: 'all',
     rules: [{ id: 'secrets', effect: 'deny', paths: ['~/.ssh/**'] }],
   },
-  closed: { version: 1, default: 'deny', rules: [...ORDINARY, { id: 'srv', effect: 'review', paths: ['/srv/**'] }] },
+  closed: {
+    version: 1,
+    default: 'deny',
+    rules: [...ORDINARY, { id: 'srv', effect: 'review', paths: ['/srv/**'] }],
+  },
   'strict-gateway': {
     version: 1,
     default: 'review',
@@ -64,7 +80,16 @@ export const BASE: Readonly<Record<'ordinary' | 'everything-reviewed' | 'closed'
   },
 };
 
-const OPERATIONS_OF_FILES: readonly Operation[] = ['read', 'write', 'create', 'delete', 'rename', 'link', 'chmod', 'truncate'];
+const OPERATIONS_OF_FILES: readonly Operation[] = [
+  'read',
+  'write',
+  'create',
+  'delete',
+  'rename',
+  'link',
+  'chmod',
+  'truncate',
+];
 
 /** Patterns that hit the universe, and a few that only nearly do. */
 const PATTERNS = [
@@ -98,10 +123,17 @@ export const rule = (id: string): fc.Arbitrary<RuleText> =>
     .map((fields) => ({ id, ...fields }));
 
 /** A base policy with up to three random rules on top. */
-export const policy: fc.Arbitrary<PolicyText> = fc
+const varied: fc.Arbitrary<PolicyText> = fc
   .record({
     base: fc.constantFrom(...Object.values(BASE)),
     more: fc.tuple(rule('random-1'), rule('random-2'), rule('random-3')),
-    count: fc.nat({ max: 3 }),
+    count: fc.integer({ min: 1, max: 3 }),
   })
   .map(({ base, more, count }) => ({ ...base, rules: [...base.rules, ...more.slice(0, count)] }));
+
+/** The policies of scenarios: the base policies, and always the same two dozen variations of them, because
+ * compiling takes longer than a scenario. (the-table-agrees-with-the-oracle.ts has ever new ones.) */
+export const policy: fc.Arbitrary<PolicyText> = fc.constantFrom(
+  ...Object.values(BASE),
+  ...fc.sample(varied, { seed: 1, numRuns: 24 }),
+);

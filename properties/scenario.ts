@@ -25,6 +25,8 @@ export const BEHAVIOURS = [
   'malformed',
   'nothing',
   'another-id',
+  'twice',
+  'floods',
   'dies',
 ] as const;
 export type Behaviour = (typeof BEHAVIOURS)[number];
@@ -35,6 +37,8 @@ export interface Plan {
   readonly attempt: Attempt;
   readonly after: Span;
   readonly reviewer: Behaviour;
+  /** A native fast path puts it up for review whatever its table says, as a hook gone wrong might. */
+  readonly doubted: boolean;
 }
 
 export interface Scenario {
@@ -47,6 +51,8 @@ export interface Scenario {
   /** Most reviews in flight; beyond it the monitor denies. */
   readonly pending: number;
   readonly plans: readonly Plan[];
+  /** Answers and syncs arrive as soon as they are ready; otherwise they may lag behind time. */
+  readonly prompt: boolean;
   /** The monitor's event loop stands still from `at` (since the start) for `length`. */
   readonly stalls: readonly { readonly at: Span; readonly length: Span }[];
   /** A trail segment that would grow beyond this is closed and the next one begun. */
@@ -87,18 +93,22 @@ export const chances: { readonly [K in keyof Scenario]: fc.Arbitrary<Scenario[K]
     fc.constantFrom<Behaviour[]>('allow', 'allow', ...BEHAVIOURS),
     span(12),
   ),
+  prompt: fc.boolean(),
   stalls: fc.array(fc.record({ at: span(20), length: span(15) }), { maxLength: 2 }),
   segmentBytes: fc.constantFrom(64 << 20, 2000),
   crash: fc.constant<Scenario['crash']>(null),
 };
 
-/** Plans for up to eight attempts. */
+/** Plans for up to eight attempts; one in `doubts` is doubted by the hook, none where that is 0. */
 export function plans(
   attempts: fc.Arbitrary<Attempt>,
   reviewer: fc.Arbitrary<Behaviour>,
   after: fc.Arbitrary<Span>,
+  doubts = 10,
 ): fc.Arbitrary<Plan[]> {
-  return fc.array(fc.record({ gap: span(6), attempt: attempts, after, reviewer }), {
+  const doubted =
+    doubts === 0 ? fc.constant(false) : fc.nat({ max: doubts - 1 }).map((chance) => chance === doubts - 1);
+  return fc.array(fc.record({ gap: span(6), attempt: attempts, after, reviewer, doubted }), {
     minLength: 1,
     maxLength: 8,
   });
@@ -123,21 +133,24 @@ export const crashes = fc.record({
 export const calm = {
   audit: fc.constant<Fault>({ kind: 'ok' }),
   pending: fc.constant(4096),
+  prompt: fc.constant(true),
   stalls: fc.constant<Scenario['stalls']>([]),
   plans: plans(
     fc.oneof(reviewed, attempt),
     fc.constantFrom<Behaviour[]>('allow', 'deny'),
     fc.constant(PROMPT),
+    0,
   ),
 } satisfies Chosen;
 
 /** A scenario for a person: one line per part, one per attempt. */
 export function showScenario(scenario: Scenario): string {
   const base = Object.entries(BASE).find(([, text]) => text === scenario.policy)?.[0];
-  const { fastPath, reviewer, deadline, audit, pending, stalls, crash } = scenario;
+  const { fastPath, reviewer, deadline, audit, pending, prompt, stalls, crash } = scenario;
   return [
     `policy: ${base ?? JSON.stringify(scenario.policy)}`,
     `fast path ${fastPath}, reviewer ${reviewer}, deadline ${deadline / 1e6} ms, at most ${pending} pending`,
+    prompt ? 'answers and syncs arrive promptly' : 'answers and syncs may lag',
     `audit: ${JSON.stringify(audit)}`,
     ...stalls.map((stall) => `stall from ${showSpan(stall.at)} for ${showSpan(stall.length)}`),
     ...(crash === null
@@ -147,7 +160,7 @@ export function showScenario(scenario: Scenario): string {
         ]),
     ...scenario.plans.map(
       (plan, i) =>
-        `${i + 1}. +${showSpan(plan.gap)}: ${showAttempt(plan.attempt)}; reviewer ${plan.reviewer} after ${showSpan(plan.after)}`,
+        `${i + 1}. +${showSpan(plan.gap)}: ${showAttempt(plan.attempt)}; reviewer ${plan.reviewer} after ${showSpan(plan.after)}${plan.doubted ? '; doubted by the hook' : ''}`,
     ),
   ].join('\n');
 }

@@ -40,7 +40,13 @@ const PATHS = [
   'pipe:[77]',
 ] as const;
 
-const EXECUTABLES = ['/usr/bin/python3', '/usr/bin/node', '/opt/stranger', '/opt/trusted', `/opt/${INVALID}`] as const;
+const EXECUTABLES = [
+  '/usr/bin/python3',
+  '/usr/bin/node',
+  '/opt/stranger',
+  '/opt/trusted',
+  `/opt/${INVALID}`,
+] as const;
 
 const path = fc.constantFrom(...PATHS);
 
@@ -51,7 +57,16 @@ const subject: fc.Arbitrary<Subject> = fc.record({
 
 const onPath: fc.Arbitrary<Pick<Attempt, 'operation' | 'also' | 'object'>> = fc.oneof(
   fc.record({
-    operation: fc.constantFrom<Operation>('read', 'write', 'create', 'delete', 'chmod', 'chown', 'truncate', 'mkdir'),
+    operation: fc.constantFrom<Operation>(
+      'read',
+      'write',
+      'create',
+      'delete',
+      'chmod',
+      'chown',
+      'truncate',
+      'mkdir',
+    ),
     also: fc.constant<Operation[]>([]),
     object: path.map((name): EventObject => ({ kind: 'path', path: name })),
   }),
@@ -63,7 +78,9 @@ const onPath: fc.Arbitrary<Pick<Attempt, 'operation' | 'also' | 'object'>> = fc.
   fc.record({
     operation: fc.constantFrom<Operation>('rename', 'link'),
     also: fc.constant<Operation[]>([]),
-    object: fc.record({ from: path, to: path }).map(({ from, to }): EventObject => ({ kind: 'path', path: from, to })),
+    object: fc
+      .record({ from: path, to: path })
+      .map(({ from, to }): EventObject => ({ kind: 'path', path: from, to })),
   }),
 );
 
@@ -89,7 +106,11 @@ const address: fc.Arbitrary<EventObject> = fc.constantFrom<EventObject[]>(
 );
 
 const other: fc.Arbitrary<Pick<Attempt, 'operation' | 'also' | 'object'>> = fc.oneof(
-  fc.record({ operation: fc.constant<Operation>('exec'), also: fc.constant<Operation[]>([]), object: program }),
+  fc.record({
+    operation: fc.constant<Operation>('exec'),
+    also: fc.constant<Operation[]>([]),
+    object: program,
+  }),
   fc.record({
     operation: fc.constantFrom<Operation>('connect', 'bind', 'send'),
     also: fc.constantFrom<Operation[]>([]),
@@ -111,8 +132,13 @@ export const attempt: fc.Arbitrary<Attempt> = fc
 export const reviewed: fc.Arbitrary<Attempt> = fc.record({
   operation: fc.constantFrom<Operation>('write', 'delete', 'chmod'),
   also: fc.constant<Operation[]>([]),
-  object: fc.constantFrom('/srv/a', '/srv/b', '/etc/passwd').map((name): EventObject => ({ kind: 'path', path: name })),
-  subject: fc.record({ exe: fc.constantFrom('/usr/bin/node', '/usr/bin/python3'), pid: fc.constantFrom(101, 102) }),
+  object: fc
+    .constantFrom('/srv/a', '/srv/b', '/etc/passwd')
+    .map((name): EventObject => ({ kind: 'path', path: name })),
+  subject: fc.record({
+    exe: fc.constantFrom('/usr/bin/node', '/usr/bin/python3'),
+    pid: fc.constantFrom(101, 102),
+  }),
 });
 
 /** One line for a person. */

@@ -1,0 +1,35 @@
+/**
+ * Properties of runs: a predicate over the history of every scenario under every interleaving. A counterexample
+ * is shown as the scenario and what happened in it, in order.
+ */
+import fc from 'fast-check';
+import { property } from './check.ts';
+import { type History, showHistory } from './history.ts';
+import type { Property } from './property.ts';
+import { type Chosen, type Scenario, scenarios, showScenario } from './scenario.ts';
+import { runScenario } from './world.ts';
+
+interface OverRuns {
+  readonly name: string;
+  readonly sentence: string;
+  readonly promise: string;
+  /** Parts of the scenario that the property chooses for itself. */
+  readonly chosen?: Chosen;
+  readonly holds: (history: History) => void | Promise<void>;
+}
+
+interface Case {
+  readonly scenario: Scenario;
+  readonly scheduler: fc.Scheduler;
+}
+
+export function overRuns({ chosen, holds, ...statement }: OverRuns): Property {
+  return property<Case>({
+    ...statement,
+    cases: fc.record({ scenario: scenarios(chosen), scheduler: fc.scheduler() }),
+    holds: async ({ scenario, scheduler }) => holds(await runScenario(scenario, scheduler)),
+    // The scheduler handed over here is as it was before the run: the run repeats exactly.
+    show: async ({ scenario, scheduler }) =>
+      `${showScenario(scenario)}\n${showHistory(await runScenario(scenario, scheduler))}`,
+  });
+}
