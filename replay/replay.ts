@@ -11,7 +11,8 @@ import { compile } from '../model/policy/compile.ts';
 import type { Environment } from '../model/policy/environment.ts';
 import { parsePolicy } from '../model/policy/schema.ts';
 import type { Verdict } from '../model/verdict.ts';
-import type { Payload } from '../monitor/audit/record.ts';
+import { abridge } from '../monitor/audit/abridge.ts';
+import type { Payload, RecordedPayload } from '../monitor/audit/record.ts';
 import type { Reviewer } from '../monitor/reviewers/contract.ts';
 import type { TraceHeader } from '../traces/format.ts';
 import type { Trace } from '../traces/reader.ts';
@@ -25,9 +26,9 @@ export interface ReplayOptions {
   /** Default: the recorded answers. A live reviewer must be started, and is left running. */
   readonly reviewer?: 'recorded' | Reviewer;
   readonly onVerdict?: (replayed: Replayed, different: boolean) => void;
-  /** The audit payloads of the replayed run: its start, those of each event, its end. Counts of reads and
-   * anomalies are of the host and not in a trace. */
-  readonly onPayload?: (payload: Payload) => void;
+  /** The audit payloads of the replayed run as a trail holds them: its start, those of each event together,
+   * its end. Counts of reads and anomalies are the host's and not in a trace. */
+  readonly onPayload?: (payload: RecordedPayload) => void;
 }
 
 export interface Difference {
@@ -74,7 +75,8 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
     observe: start.observe,
     reviewer: live ?? { recorded: start.reviewer },
   });
-  onPayload?.(start as Payload);
+  const emit = (payload: Payload): void => onPayload?.(abridge(payload));
+  emit(start);
   const differences: Difference[] = [];
   let events = 0;
   let different = 0;
@@ -89,9 +91,9 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
         differences.push({ n: recorded.event.n, recorded: recorded.verdict, replayed: replayed.verdict });
     }
     onVerdict?.(replayed, differs);
-    if (onPayload !== undefined) for (const payload of replayed.payloads) onPayload(payload);
+    if (onPayload !== undefined) replayed.payloads.forEach(emit);
   }
-  onPayload?.({ kind: 'end', ...trace.footer()!.end });
+  emit({ kind: 'end', ...trace.footer()!.end });
   return { events, different, differences, exact };
 }
 

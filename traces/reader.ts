@@ -122,7 +122,9 @@ function parse(text: string, name: string, line: number): unknown {
   } catch (error) {
     const said = (error as Error).message;
     const position = /position (\d+)/.exec(said);
-    const column = position === null ? text.length + 1 : Number(position[1]) + 1;
+    // Short texts are quoted in the message instead of giving a position.
+    const column =
+      position !== null ? Number(position[1]) + 1 : said.includes('end of JSON') ? text.length + 1 : 1;
     throw new TraceError(`${name}:${line}:${column}: not JSON; a trace holds one JSON object a line`);
   }
 }
