@@ -14,11 +14,11 @@ import type { JudgedEvent } from '../monitor/judged.ts';
 import { Monitor } from '../monitor/monitor.ts';
 import { loadPolicy } from '../monitor/policies.ts';
 import type { Reviewer } from '../monitor/reviewers/contract.ts';
-import { createReviewer } from '../monitor/reviewers/index.ts';
 import { bootId, openState, type State, stateRoot } from '../monitor/state.ts';
 import { FORMAT, TRACE_VERSION } from '../traces/format.ts';
 import { createTrace, type TraceWriter } from '../traces/writer.ts';
 import { environment, lastArguments, workingFolder } from './raw.ts';
+import { reviewerNamed } from './reviewer.ts';
 import { version } from './version.ts';
 
 /** Bytes of the journal between hook and monitor: some 40,000 events. */
@@ -111,8 +111,9 @@ async function runWith(
   onStarted: (deliver: Deliver) => void,
 ): Promise<Outcome> {
   const policy = compilePolicy(settings);
-  // A failing trail must stop the hook's own fast path too; there is a hook only later.
+  // Set once there are a monitor and a hook: a failing trail must stop the hook's own fast path too.
   let onTrailFailure = (_message: string) => {};
+  let onAnomaly = (_what: string, _detail: string) => {};
 
   const state = openState({ folder: settings.state, wall: hostClock.wall() });
   parts.add(() => state.release());
@@ -125,7 +126,11 @@ async function runWith(
       `the last run in ${state.folder} was cut short: ${recovery.fromJournal} records recovered from its journal, ${recovery.deniedPending.length} waiting operations denied, ${recovery.cutBytes} torn bytes cut`,
     );
 
-  const reviewer = createReviewer(settings.reviewer, state);
+  const reviewer = reviewerNamed(settings.reviewer, {
+    control: state.control,
+    clock: hostClock,
+    onAnomaly: (what, detail) => onAnomaly(what, detail),
+  });
   await reviewer.start();
   parts.add(() => reviewer.stop());
 
@@ -185,6 +190,7 @@ async function runWith(
     onFatal: (message) => onTrailFailure(message),
   });
   parts.add(() => monitor.stop());
+  onAnomaly = (what, detail) => monitor.anomaly(what, detail);
   onTrailFailure = (message) => {
     remarks.push(`${message}; the command was ended, because what it does can no longer be recorded`);
     monitor.fail(message);
