@@ -3,7 +3,6 @@
  * line, one reply for each request, in order.
  *
  *   → {"op":"list"}                                        ← {"waiting":[…],"more":0}
- *   → {"op":"watch"}                                       ← the same, now and after every change
  *   → {"op":"answer","id":7,"verdict":"allow","reason":""} ← {"done":7}
  *   anything else                                          ← {"error":"…"}
  *
@@ -11,7 +10,6 @@
  */
 import type { Event } from '../../model/event.ts';
 
-export const CONTROL_SOCKET = 'control.sock';
 /** The longest path the kernel takes for a socket, bytes. */
 export const MAX_SOCKET_PATH = 107;
 /** The longest request, bytes; and the longest list, UTF-16 units. */
@@ -36,7 +34,6 @@ export interface WaitingList {
 
 export type ControlRequest =
   | { readonly op: 'list' }
-  | { readonly op: 'watch' }
   | {
       readonly op: 'answer';
       readonly id: number;
@@ -56,8 +53,8 @@ export function parseRequest(line: string): ControlRequest {
   }
   if (typeof value !== 'object' || value === null) throw new Error('not an object');
   const { op, id, verdict, reason = '' } = value as Record<string, unknown>;
-  if (op === 'list' || op === 'watch') return { op };
-  if (op !== 'answer') throw new Error('op is none of list, watch, answer');
+  if (op === 'list') return { op };
+  if (op !== 'answer') throw new Error('op is neither list nor answer');
   if (typeof id !== 'number' || !Number.isSafeInteger(id)) throw new Error('id is not an integer');
   if (verdict !== 'allow' && verdict !== 'deny') throw new Error('verdict is neither allow nor deny');
   if (typeof reason !== 'string') throw new Error('reason is not a string');

@@ -8,9 +8,8 @@
  * `stop` is called, its whole process group is killed and every review is denied.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import type { Clock } from '../clock.ts';
 import type { ReviewAnswer, Reviewer, ReviewRequest } from './contract.ts';
-import { Wire } from './wire.ts';
+import { type TimeLeft, Wire } from './wire.ts';
 
 /** A command that ends this soon after its start has not started, ms. */
 const SETTLING = 100;
@@ -22,9 +21,14 @@ const MAX_STDERR = 400;
 const GRACE = 500;
 
 export interface ExecOptions {
-  readonly clock: Clock;
+  readonly left: TimeLeft;
   /** Told of late answers. */
   readonly onAnomaly?: (what: string, detail: string) => void;
+}
+
+/** The reviewer for replay: time is virtual, and each event has from its arrival to its deadline. */
+export function execReviewer(command: string): ExecReviewer {
+  return new ExecReviewer(command, { left: ({ received, deadline }) => deadline - received });
 }
 
 export class ExecReviewer implements Reviewer {

@@ -1,6 +1,7 @@
 /**
  * The human reviewer: reviews wait at a unix socket in the run's state folder until somebody answers them with
- * `portcullis approve`, or the deadline denies them. Any number may look on; the first answer counts.
+ * `portcullis approve`, or the deadline denies them. Any number of people may
+ * look on; the first answer counts.
  *
  * Bounds: connections, the length of a request and what a client leaves unread are limited; whoever goes beyond
  * is disconnected, which harms nobody else.
@@ -43,9 +44,7 @@ export class HumanReviewer implements Reviewer {
   // Owner of all of the following: this object.
   #server: Server | null = null;
   readonly #connections = new Set<Socket>();
-  readonly #watchers = new Set<Socket>();
   readonly #waiting = new Map<number, Waiting>();
-  #telling = false;
 
   constructor(options: HumanOptions) {
     this.#options = options;
@@ -90,7 +89,6 @@ export class HumanReviewer implements Reviewer {
           reject(error);
         },
       });
-      this.#tellWatchers();
     });
   }
 
@@ -113,13 +111,10 @@ export class HumanReviewer implements Reviewer {
     this.#connections.add(connection);
     const lines = new Lines(MAX_REQUEST_LINE);
     connection.on('error', () => connection.destroy());
-    connection.on('close', () => {
-      this.#connections.delete(connection);
-      this.#watchers.delete(connection);
-    });
+    connection.on('close', () => this.#connections.delete(connection));
     connection.on('data', (piece: Buffer) => {
       try {
-        for (const line of lines.take(piece)) this.#reply(connection, this.#handle(connection, line));
+        for (const line of lines.take(piece)) this.#reply(connection, this.#handle(line));
       } catch (error) {
         this.#reply(connection, { error: (error as Error).message });
         connection.destroySoon();
@@ -127,12 +122,10 @@ export class HumanReviewer implements Reviewer {
     });
   }
 
-  #handle(connection: Socket, line: string): ControlReply {
+  #handle(line: string): ControlReply {
     try {
       const request = parseRequest(line);
-      if (request.op === 'answer') return this.#answer(request);
-      if (request.op === 'watch') this.#watchers.add(connection);
-      return this.#list();
+      return request.op === 'answer' ? this.#answer(request) : this.#list();
     } catch (error) {
       return { error: `bad request: ${(error as Error).message}` };
     }
@@ -149,7 +142,7 @@ export class HumanReviewer implements Reviewer {
 
   #take(n: number): Waiting | undefined {
     const waiting = this.#waiting.get(n);
-    if (this.#waiting.delete(n)) this.#tellWatchers();
+    this.#waiting.delete(n);
     return waiting;
   }
 
@@ -171,17 +164,6 @@ export class HumanReviewer implements Reviewer {
   #reply(connection: Socket, reply: ControlReply): void {
     if (connection.writableLength > MAX_UNREAD) connection.destroy();
     else if (connection.writable) connection.write(`${JSON.stringify(reply)}\n`);
-  }
-
-  /** One list for all changes of one turn. */
-  #tellWatchers(): void {
-    if (this.#telling || this.#watchers.size === 0) return;
-    this.#telling = true;
-    setImmediate(() => {
-      this.#telling = false;
-      const list = this.#list();
-      for (const watcher of this.#watchers) this.#reply(watcher, list);
-    });
   }
 }
 

@@ -15,7 +15,7 @@
  * Bounds: a line of at most MAX_LINE bytes in, a request of at most MAX_REQUEST characters out, and the memory
  * of FORGOTTEN_AFTER past ids; an older one counts as unknown.
  */
-import type { Clock } from '../clock.ts';
+import type { Event } from '../../model/event.ts';
 import { checkedAnswer } from './answer.ts';
 import { type ReviewAnswer, ReviewerError, type ReviewRequest } from './contract.ts';
 import { Lines } from './lines.ts';
@@ -26,8 +26,11 @@ export const MAX_LINE = 64 * 1024;
 export const MAX_REQUEST = 4 << 20;
 const FORGOTTEN_AFTER = 8192;
 
+/** Time left until the event's deadline, ns. */
+export type TimeLeft = (event: Event) => number;
+
 export interface WireOptions {
-  readonly clock: Clock;
+  readonly left: TimeLeft;
   /** Sends a line. False where the reviewer does not read: the review is then denied. */
   readonly send: (line: string) => boolean;
   /** Told once. */
@@ -65,9 +68,9 @@ export class Wire {
     if (this.#closed !== null) return Promise.reject(this.#closed);
     const { event, rule, reason } = request;
     const id = String(event.n);
-    const left = (event.deadline - this.#options.clock.now()) / 1e6;
-    if (signal.aborted || left <= 0) return Promise.reject(missing());
-    const line = `${JSON.stringify({ id, deadline_ms: Math.floor(left), event, rule, reason })}\n`;
+    const deadline_ms = Math.floor(this.#options.left(event) / 1e6);
+    if (signal.aborted || deadline_ms <= 0) return Promise.reject(missing());
+    const line = `${JSON.stringify({ id, deadline_ms, event, rule, reason })}\n`;
     if (line.length > MAX_REQUEST)
       return Promise.reject(new ReviewerError('overloaded', 'the event is too large to put to the reviewer'));
     return new Promise((resolve, reject) => {
