@@ -67,6 +67,8 @@ Napi::Value counters(const Napi::CallbackInfo& info) {
   set("reviewed", from.reviewed);
   set("expired", from.expired);
   set("unrecorded", from.unrecorded);
+  out.Set("fast_p50_ns", static_cast<double>(session->latency().quantile(0.5)));
+  out.Set("fast_p99_ns", static_cast<double>(session->latency().quantile(0.99)));
   return out;
 }
 

@@ -159,7 +159,10 @@ void Supervisor::receive() {
       continue;
     }
     const auto& request = *reinterpret_cast<const seccomp_notif*>(buffer.data());
-    handle(std::make_shared<Call>(listener, request, now_ns()));
+    const auto call = std::make_shared<Call>(listener, request, now_ns());
+    handle(call);
+    // Nobody else holds the call: it was judged and answered here, not parked and not given to a worker.
+    if (call.use_count() == 1 && call->event.pid != 0) latency_.add(now_ns() - call->received);
   }
   receiver_done_ = true;
 }

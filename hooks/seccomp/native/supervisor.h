@@ -19,6 +19,7 @@
 
 #include "gate.h"
 #include "journal.h"
+#include "latency.h"
 #include "launch.h"
 #include "slow.h"
 #include "table.h"
@@ -62,6 +63,7 @@ class Supervisor {
   void stop();
   pid_t pid() const { return launched_.pid; }
   const Counters& counters() const { return counters_; }
+  const Latency& latency() const { return latency_; }
   Journal& journal() { return journal_; }
 
  private:
@@ -92,6 +94,7 @@ class Supervisor {
   Journal journal_;
   Launched launched_;
   Counters counters_;
+  Latency latency_;
   Wake wake_;
   Exited exited_;
   std::string own_credentials_;
