@@ -20,7 +20,6 @@ import { sayDenials } from './denials.ts';
 import { parseDuration } from './duration.ts';
 import { UsageError } from './errors.ts';
 import { complain, safe } from './output.ts';
-import { checkReviewer } from './reviewer.ts';
 import type { Ended, Settings } from './session.ts';
 import { passSignalsOn } from './signals.ts';
 
@@ -114,7 +113,6 @@ function settingsOf(command: string[], options: Options): Settings {
     throw new UsageError(`--hook: '${options.hook}' is no hook; choose auto or seccomp`);
   if (!(FAST_PATHS as readonly string[]).includes(options.fastPath))
     throw new UsageError(`--fast-path: '${options.fastPath}' is no place; choose ${FAST_PATHS.join(', ')}`);
-  checkReviewer(options.reviewer);
   const workspace = folder(options.workspace ?? '.', '--workspace');
   return {
     command,

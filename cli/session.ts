@@ -12,13 +12,13 @@ import { hostClock } from '../monitor/clock.ts';
 import { hostEnvironment } from '../monitor/environment.ts';
 import type { JudgedEvent } from '../monitor/judged.ts';
 import { Monitor } from '../monitor/monitor.ts';
-import { loadPolicy } from '../monitor/policies.ts';
+import { BUILT_IN, loadPolicy } from '../monitor/policies.ts';
 import type { Reviewer } from '../monitor/reviewers/contract.ts';
+import { createReviewer } from '../monitor/reviewers/index.ts';
 import { bootId, openState, type State, stateRoot } from '../monitor/state.ts';
 import { FORMAT, TRACE_VERSION } from '../traces/format.ts';
 import { createTrace, type TraceWriter } from '../traces/writer.ts';
 import { environment, lastArguments, workingFolder } from './raw.ts';
-import { reviewerNamed } from './reviewer.ts';
 import { version } from './version.ts';
 
 /** Bytes of the journal between hook and monitor: some 40,000 events. */
@@ -126,9 +126,7 @@ async function runWith(
       `the last run in ${state.folder} was cut short: ${recovery.fromJournal} records recovered from its journal, ${recovery.deniedPending.length} waiting operations denied, ${recovery.cutBytes} torn bytes cut`,
     );
 
-  const reviewer = reviewerNamed(settings.reviewer, {
-    control: state.control,
-    clock: hostClock,
+  const reviewer = createReviewer(settings.reviewer, state, {
     onAnomaly: (what, detail) => onAnomaly(what, detail),
   });
   await reviewer.start();
@@ -212,15 +210,16 @@ async function runWith(
 
 /**
  * The policy bound to this host. The command may touch neither this run's state nor any other run's, and may not
- * change the trace that is being written.
+ * change the policy file nor the trace that is being written.
  */
 function compilePolicy({ policy, workspace, state, trace, protect }: Settings): CompiledPolicy {
-  const bindings = hostEnvironment({
-    workspace,
-    state: state ?? stateRoot(),
-    protect: [...protect, stateRoot(), ...(trace === undefined ? [] : [trace])],
-  });
-  return loadPolicy(policy, bindings);
+  const own = [stateRoot()];
+  if (!(BUILT_IN as readonly string[]).includes(policy)) own.push(policy);
+  if (trace !== undefined) own.push(trace);
+  return loadPolicy(
+    policy,
+    hostEnvironment({ workspace, state: state ?? stateRoot(), protect: [...protect, ...own] }),
+  );
 }
 
 function startPayload(
