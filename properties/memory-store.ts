@@ -76,6 +76,8 @@ export class MemoryStore implements TrailStore {
 
   create(segment: number): TrailFile {
     if (this.contents.has(segment)) throw new Error(`EEXIST: file already exists, ${this.name(segment)}`);
+    if (segment > 1 && this.failedAt === null)
+      this.#durable(segment - 1, this.#get(segment - 1).bytes.length);
     this.contents.set(segment, { bytes: new Uint8Array(0), durable: 0 });
     return this.#open(segment);
   }
@@ -129,12 +131,16 @@ export class MemoryStore implements TrailStore {
 
   async #sync(segment: number): Promise<void> {
     const sync = ++this.#syncs;
-    const found = this.#get(segment);
-    const size = found.bytes.length;
+    const size = this.#get(segment).bytes.length;
     await this.#pause(`sync ${sync}`);
     const fault = this.#fault;
     if (fault.kind === 'sync-fails' && sync === fault.at) throw this.#error('EIO', 'i/o error, fdatasync');
     if (fault.kind === 'sync-fails' && sync > fault.at) return;
+    this.#durable(segment, size);
+  }
+
+  #durable(segment: number, size: number): void {
+    const found = this.#get(segment);
     found.durable = Math.max(found.durable, size);
     this.synced.push({ segment, size, step: this.#step() });
   }

@@ -3,9 +3,8 @@
  * event and the same audit payloads, byte for byte, whatever reviewers, deadlines, stalls and disks did.
  */
 import fc from 'fast-check';
-import { abridge } from '../monitor/audit/abridge.ts';
 import { canonical } from '../monitor/audit/canonical.ts';
-import type { Payload, RecordedPayload } from '../monitor/audit/record.ts';
+import type { RecordedPayload } from '../monitor/audit/record.ts';
 import { replay } from '../replay/replay.ts';
 import { FORMAT, TRACE_VERSION, type TraceHeader } from '../traces/format.ts';
 import { readTrace } from '../traces/reader.ts';
@@ -45,7 +44,7 @@ function traceOf(history: History): Uint8Array[] {
 }
 
 /** The event that a payload is about; null for those about the run or the host. */
-function numberOf(payload: Payload | RecordedPayload): number | null {
+function numberOf(payload: RecordedPayload): number | null {
   if ('event' in payload) return payload.event.n;
   return 'n' in payload ? payload.n : null;
 }
@@ -58,7 +57,7 @@ export const replayIsExact = overRuns({
     audit: fc.oneof(fc.constant({ kind: 'ok' as const }), chances.audit),
   },
   holds: async (history) => {
-    const replayed: Payload[] = [];
+    const replayed: RecordedPayload[] = [];
     const trace = readTrace(traceOf(history), 'trace');
     const result = await replay({
       trace,
@@ -77,7 +76,7 @@ export const replayIsExact = overRuns({
       const recorded = history.trail
         .map(({ payload }) => payload)
         .filter((payload) => numberOf(payload) === event.n);
-      const again = replayed.filter((payload) => numberOf(payload) === event.n).map(abridge);
+      const again = replayed.filter((payload) => numberOf(payload) === event.n);
       must(
         canonical(recorded) === canonical(again),
         () => `event ${event.n}: recorded ${canonical(recorded)}, replayed ${canonical(again)}`,

@@ -42,7 +42,7 @@ export class ScriptedReviewer implements Reviewer {
     this.#scenario = scenario;
     this.#around = around;
     this.#wire = new Wire({
-      clock: around.clock,
+      left: ({ deadline }) => deadline - around.clock.now(),
       send: (line) => {
         const { id } = JSON.parse(line) as { id: string };
         void this.#inTime(Number(id)).then((behaviour) => {

@@ -10,6 +10,7 @@ import {
   closeSync,
   constants,
   fdatasync,
+  fdatasyncSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
@@ -38,7 +39,8 @@ export interface TrailStore {
   name(segment: number): string;
   /** The segment's bytes, in pieces. */
   read(segment: number): Iterable<Uint8Array>;
-  /** A new, empty segment; throws where it exists. */
+  /** A new, empty segment; throws where it exists. When it returns, the segment before it is on stable storage
+   * whole, so that a power cut never leaves a torn segment with another behind it. */
   create(segment: number): TrailFile;
   /** An existing segment cut to its first `bytes` bytes, for appending. */
   reopen(segment: number, bytes: number): TrailFile;
@@ -84,6 +86,7 @@ export class FolderStore implements TrailStore {
 
   create(segment: number): TrailFile {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    if (segment > 1) syncFile(this.name(segment - 1));
     const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_APPEND;
     const file = new Segment(openSync(this.name(segment), flags | constants.O_NOFOLLOW, 0o600));
     syncFolder(this.folder);
@@ -121,6 +124,16 @@ class Segment implements TrailFile {
 
 const fdatasyncing = promisify(fdatasync);
 const closing = promisify(close);
+
+/** Puts a whole file on stable storage, whoever wrote it. */
+function syncFile(name: string): void {
+  const fd = openSync(name, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    fdatasyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
 
 /** Puts the folder's list of names on stable storage, and so the new segment's own. */
 function syncFolder(folder: string): void {
