@@ -128,12 +128,12 @@ forbidden 'renames a prepared folder to .github' '
 
 # --- what is not the agent's -------------------------------------------------------------------------------
 
-forbidden 'deletes outside the workspace' 'rm -rf "$DEMO_OUTSIDE"/*'
+forbidden 'deletes outside the workspace' 'rm -rf "$DEMO_OUTSIDE/ledger" "$DEMO_OUTSIDE/photos"'
 forbidden 'empties a file outside' ': >"$DEMO_OUTSIDE/ledger"'
 forbidden 'moves a file from outside in' 'mv "$DEMO_OUTSIDE/ledger" .'
 if [ -n "$DEMO_PYTHON" ]; then
   forbidden 'deletes outside from Python' '
-    "$DEMO_PYTHON" -c "import os, shutil; shutil.rmtree(os.environ[\"DEMO_OUTSIDE\"])"'
+    "$DEMO_PYTHON" -c "import os; os.remove(os.environ[\"DEMO_OUTSIDE\"] + \"/ledger\")"'
 fi
 forbidden 'ends the monitor' 'kill -9 "$DEMO_MONITOR"; kill -STOP "$DEMO_MONITOR"'
 
