@@ -128,6 +128,7 @@ async function ask(options: Options): Promise<void> {
   const closed = new AbortController();
   terminal.once('close', () => closed.abort());
   const asked = new Set<string>();
+  if (options.watch) print('waiting for reviews; Ctrl-C ends this');
   try {
     for (;;) {
       const next = (await waiting(options)).find(({ run, id }) => !asked.has(`${run.socket} ${id}`));
@@ -135,7 +136,6 @@ async function ask(options: Options): Promise<void> {
         asked.add(`${next.run.socket} ${next.id}`);
         if ((await askAbout(next, terminal, closed.signal, options.reason ?? '')) === 'quit') return;
       } else if (options.watch && !closed.signal.aborted) {
-        if (asked.size === 0) sayOnce('waiting for reviews; Ctrl-C ends this');
         await pause();
       } else {
         if (asked.size === 0) print(NOTHING);
@@ -172,12 +172,6 @@ async function askAbout(
     print(wrong === null ? `  ${verdict === 'allow' ? 'allowed' : 'denied'}` : `  too late: ${safe(wrong)}`);
     return 'next';
   }
-}
-
-let said = false;
-function sayOnce(line: string): void {
-  if (!said) print(line);
-  said = true;
 }
 
 /** Everything that waits in the chosen runs, oldest run first. Runs that do not reply have ended. */

@@ -8,8 +8,9 @@
  * `stop` is called, its whole process group is killed and every review is denied.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import type { Clock } from '../clock.ts';
 import type { ReviewAnswer, Reviewer, ReviewRequest } from './contract.ts';
-import { type TimeLeft, Wire } from './wire.ts';
+import { Wire } from './wire.ts';
 
 /** A command that ends this soon after its start has not started, ms. */
 const SETTLING = 100;
@@ -21,14 +22,16 @@ const MAX_STDERR = 400;
 const GRACE = 500;
 
 export interface ExecOptions {
-  readonly left: TimeLeft;
+  /** Tells a review's time left; null where time is virtual: each event then has from its arrival to its
+   * deadline. */
+  readonly clock: Clock | null;
   /** Told of late answers. */
   readonly onAnomaly?: (what: string, detail: string) => void;
 }
 
-/** The reviewer for replay: time is virtual, and each event has from its arrival to its deadline. */
+/** The exec reviewer for replay, where time is virtual. */
 export function execReviewer(command: string): ExecReviewer {
-  return new ExecReviewer(command, { left: ({ received, deadline }) => deadline - received });
+  return new ExecReviewer(command, { clock: null });
 }
 
 export class ExecReviewer implements Reviewer {
@@ -40,11 +43,12 @@ export class ExecReviewer implements Reviewer {
   #stderr = '';
 
   /** `command` is a line for /bin/sh. */
-  constructor(command: string, options: ExecOptions) {
+  constructor(command: string, { clock, ...options }: ExecOptions) {
     this.name = `exec:${command}`;
     this.#command = command;
     this.#wire = new Wire({
       ...options,
+      left: ({ received, deadline }) => deadline - (clock?.now() ?? received),
       send: (line) => this.#send(line),
       onViolation: () => this.#kill(),
     });

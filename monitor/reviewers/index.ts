@@ -21,9 +21,6 @@ export function createReviewer(
 ): Reviewer {
   if (name === 'none') return noReviewer;
   if (name === 'human') return new HumanReviewer({ socket: place.control, clock });
-  if (name.startsWith('exec:')) {
-    const left = ({ deadline }: { deadline: number }) => deadline - clock.now();
-    return new ExecReviewer(name.slice('exec:'.length), { ...settings, left });
-  }
+  if (name.startsWith('exec:')) return new ExecReviewer(name.slice('exec:'.length), { clock, ...settings });
   throw new Error(`--reviewer ${name}: there is none, human and exec:COMMAND`);
 }
