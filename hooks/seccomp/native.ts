@@ -44,7 +44,15 @@ export interface NativeSession {
   consumed(bytes: number): void;
   answer(n: number, allow: boolean): boolean;
   counters(): Record<
-    'events' | 'allowed' | 'denied' | 'counted' | 'reviewed' | 'expired' | 'unrecorded',
+    | 'events'
+    | 'allowed'
+    | 'denied'
+    | 'counted'
+    | 'reviewed'
+    | 'expired'
+    | 'unrecorded'
+    | 'fast_p50_ns'
+    | 'fast_p99_ns',
     number
   >;
   /** Kills the command. */
