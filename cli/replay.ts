@@ -12,7 +12,7 @@ import type { Reviewer } from '../monitor/reviewers/contract.ts';
 import { execReviewer } from '../monitor/reviewers/exec.ts';
 import { noReviewer } from '../monitor/reviewers/none.ts';
 import type { Replayed } from '../replay/rejudge.ts';
-import { recordedEnvironment, replay } from '../replay/replay.ts';
+import { replay } from '../replay/replay.ts';
 import type { TraceHeader } from '../traces/format.ts';
 import { openTrace } from '../traces/reader.ts';
 import { describeObject } from './describe.ts';
@@ -70,7 +70,7 @@ allow or deny counts. Exit status: 0 identical; 1 different; 2 the trace or poli
 
 /** Another policy, read for the home and workspace of the recorded run. */
 function otherPolicy(name: string, header: TraceHeader): CompiledPolicy {
-  return loadPolicy(name, recordedEnvironment(header));
+  return loadPolicy(name, header.policy.environment);
 }
 
 function reviewerOf(who: string): 'recorded' | Reviewer {

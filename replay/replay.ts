@@ -8,7 +8,6 @@
  */
 import type { CompiledPolicy } from '../model/policy/compile.ts';
 import { compile } from '../model/policy/compile.ts';
-import type { Environment } from '../model/policy/environment.ts';
 import { parsePolicy } from '../model/policy/schema.ts';
 import type { Verdict } from '../model/verdict.ts';
 import { abridge } from '../monitor/audit/abridge.ts';
@@ -51,12 +50,7 @@ export const MAX_DIFFERENCES = 10_000;
 /** The policy of a trace, in the environment it was recorded in. Throws PolicyError. */
 export function recordedPolicy(header: TraceHeader): CompiledPolicy {
   const { file, source } = header.policy;
-  return compile(parsePolicy(source, file), recordedEnvironment(header));
-}
-
-export function recordedEnvironment(header: TraceHeader): Environment {
-  const { state, ...environment } = header.policy.environment;
-  return state === undefined ? environment : { ...environment, state };
+  return compile(parsePolicy(source, file), header.policy.environment);
 }
 
 /** Replays the whole trace. Rejects with TraceError where the trace is not whole, PolicyError where its policy

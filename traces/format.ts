@@ -8,10 +8,26 @@
  * Text is JSON as JSON.stringify writes it; bytes that are not UTF-8 stand as lone surrogates (model/bytes.ts)
  * and so as `\udcXX` escapes. A version that this reader does not know is refused, not guessed at.
  */
-import { z } from 'zod';
 import { OPERATIONS } from '../model/operation.ts';
+import type { Environment } from '../model/policy/environment.ts';
 import { LAYERS } from '../model/verdict.ts';
-import type { JudgedEvent } from '../monitor/judged.ts';
+import type { Payload } from '../monitor/audit/record.ts';
+import {
+  anything,
+  count,
+  dictionary,
+  flag,
+  list,
+  matching,
+  nullable,
+  number,
+  object,
+  oneOf,
+  tagged,
+  text,
+  time,
+  whole,
+} from './shape.ts';
 
 export const FORMAT = 'portcullis-trace';
 export const TRACE_VERSION = 1;
@@ -26,127 +42,104 @@ export class TraceError extends Error {
   }
 }
 
-const count = z.int().nonnegative();
-/** ns; beyond 2^53 after 104 days of uptime, hence not `int`. */
-const time = z.number().nonnegative();
-const verdict = z.enum(['allow', 'deny']);
-const rule = z.string().nullable();
-const layer = z.enum(LAYERS);
-const operation = z.enum(OPERATIONS);
-const texts = z.array(z.string());
-
-const start = z.strictObject({
-  kind: z.literal('start'),
-  run: z.string(),
-  version: z.string(),
-  boot: z.string(),
-  command: texts,
-  policy: z.strictObject({ name: z.string(), digest: z.string() }),
-  hook: z.string(),
-  reviewer: z.string(),
-  observe: z.boolean(),
-  fast_path: z.enum(['off', 'native', 'monitor', 'reviewer']),
-  durability: z.enum(['batched', 'strict']),
-  record: z.enum(['changes', 'all']),
-});
-
-export const headerSchema = z.strictObject({
-  format: z.literal(FORMAT),
-  version: z.literal(TRACE_VERSION),
+export interface TraceHeader {
+  readonly format: typeof FORMAT;
+  readonly version: typeof TRACE_VERSION;
   /** Wall time, ISO 8601. */
-  created: z.string(),
-  host: z.strictObject({ kernel: z.string(), arch: z.string(), node: z.string() }),
+  readonly created: string;
+  readonly host: { readonly kernel: string; readonly arch: string; readonly node: string };
   /** The run's first audit payload: run id, policy name and digest, hook, reviewer, fast path, observe. */
-  start,
+  readonly start: Extract<Payload, { kind: 'start' }>;
   /** The policy's text, where it came from, and the environment it was compiled in. */
-  policy: z.strictObject({
-    file: z.string(),
-    source: z.string(),
-    environment: z.strictObject({
-      home: z.string(),
-      workspace: z.string(),
-      temporary: texts,
-      state: z.string().optional(),
-      protect: texts,
-      aliases: z.record(z.string(), z.string()),
-    }),
-  }),
+  readonly policy: { readonly file: string; readonly source: string; readonly environment: Environment };
   /** ns between an event's arrival and its deadline. */
-  deadline: z.number().positive(),
-});
-export type TraceHeader = z.infer<typeof headerSchema>;
+  readonly deadline: number;
+}
 
-export const footerSchema = z.strictObject({
+export interface TraceFooter {
   /** How the command ended, and the hook's counters. */
-  end: z.strictObject({
-    status: z.int().nullable(),
-    signal: z.string().nullable(),
-    counters: z.record(z.string(), z.number()),
-  }),
+  readonly end: Omit<Extract<Payload, { kind: 'end' }>, 'kind'>;
   /** How many events the trace holds. */
-  events: count,
-});
-export type TraceFooter = z.infer<typeof footerSchema>;
+  readonly events: number;
+}
 
-const object = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('path'), path: z.string(), to: z.string().optional() }),
-  z.strictObject({
-    kind: z.literal('program'),
-    path: z.string(),
-    argv: texts,
-    interpreter: z.strictObject({ path: z.string(), argv: texts }).optional(),
-  }),
-  z.strictObject({
-    kind: z.literal('address'),
-    protocol: z.enum(['tcp', 'udp', 'netlink', 'other']),
-    address: z.string().regex(/^[0-9a-f]{32}$/, 'expected 32 hex digits'),
-    port: z.int().min(0).max(0xffff_ffff),
-    host: z.string().optional(),
-  }),
-  z.strictObject({ kind: z.literal('unix'), path: z.string() }),
-  z.strictObject({ kind: z.literal('process'), pid: count, path: z.string() }),
-]);
+const texts = list(text);
+const verdict = oneOf('allow', 'deny');
 
-const event = z.strictObject({
-  n: z.int().positive(),
-  operation,
-  also: z.array(operation),
-  object,
-  subject: z.strictObject({
-    exe: z.string(),
-    pid: count,
-    argv: texts.optional(),
-    cwd: z.string().optional(),
+export const headerShape = object({
+  format: oneOf(FORMAT),
+  version: oneOf(TRACE_VERSION),
+  created: text,
+  host: object({ kernel: text, arch: text, node: text }),
+  start: object({
+    kind: oneOf('start'),
+    run: text,
+    version: text,
+    boot: text,
+    command: texts,
+    policy: object({ name: text, digest: text }),
+    hook: text,
+    reviewer: text,
+    observe: flag,
+    fast_path: oneOf('off', 'native', 'monitor', 'reviewer'),
+    durability: oneOf('batched', 'strict'),
+    record: oneOf('changes', 'all'),
   }),
-  received: time,
+  policy: object({
+    file: text,
+    source: text,
+    environment: object(
+      { home: text, workspace: text, temporary: texts, protect: texts, aliases: dictionary(text) },
+      { state: text },
+    ),
+  }),
   deadline: time,
 });
 
-const input = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('received'), at: time }),
-  z.strictObject({
-    type: z.literal('reviewed'),
-    at: time,
-    answer: z.strictObject({
-      verdict,
-      reason: z.string(),
-      facts: z.record(z.string(), z.unknown()).optional(),
-    }),
-  }),
-  z.strictObject({ type: z.literal('failed'), at: time, error: z.string(), message: z.string() }),
-  z.strictObject({ type: z.literal('recorded'), at: time }),
-  z.strictObject({ type: z.literal('unrecorded'), at: time, message: z.string() }),
-  z.strictObject({ type: z.literal('expired'), at: time }),
-]);
-
-export const judgedSchema = z.strictObject({
-  event,
-  verdict: z.strictObject({ verdict, layer, rule, reason: z.string() }),
-  answered: time,
-  enforced: z.boolean(),
-  fast: z.boolean(),
-  inputs: z.array(input),
+export const footerShape = object({
+  end: object({ status: nullable(whole), signal: nullable(text), counters: dictionary(number) }),
+  events: count,
 });
 
-/** Holds the schema to the types: the checker refuses this line where they differ. */
-export const asJudged = (parsed: z.infer<typeof judgedSchema>): JudgedEvent => parsed as JudgedEvent;
+const eventObject = tagged('kind', {
+  path: [{ path: text }, { to: text }],
+  program: [{ path: text, argv: texts }, { interpreter: object({ path: text, argv: texts }) }],
+  address: [
+    {
+      protocol: oneOf('tcp', 'udp', 'netlink', 'other'),
+      address: matching('32 hex digits', /^[0-9a-f]{32}$/),
+      port: count,
+    },
+    { host: text },
+  ],
+  unix: [{ path: text }],
+  process: [{ pid: count, path: text }],
+});
+
+const operation = oneOf(...OPERATIONS);
+
+const input = tagged('type', {
+  received: [{ at: time }],
+  reviewed: [{ at: time, answer: object({ verdict, reason: text }, { facts: dictionary(anything) }) }],
+  failed: [{ at: time, error: text, message: text }],
+  recorded: [{ at: time }],
+  unrecorded: [{ at: time, message: text }],
+  expired: [{ at: time }],
+});
+
+export const judgedShape = object({
+  event: object({
+    n: count,
+    operation,
+    also: list(operation),
+    object: eventObject,
+    subject: object({ exe: text, pid: count }, { argv: texts, cwd: text }),
+    received: time,
+    deadline: time,
+  }),
+  verdict: object({ verdict, layer: oneOf(...LAYERS), rule: nullable(text), reason: text }),
+  answered: time,
+  enforced: flag,
+  fast: flag,
+  inputs: list(input),
+});

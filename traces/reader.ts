@@ -4,15 +4,13 @@
  * column. A trace that ends without its footer, or whose footer counts other than was read, was cut or edited.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
-import type { ZodType } from 'zod';
 import { splitLines } from '../model/lines.ts';
 import type { JudgedEvent } from '../monitor/judged.ts';
 import {
-  asJudged,
   FORMAT,
-  footerSchema,
-  headerSchema,
-  judgedSchema,
+  footerShape,
+  headerShape,
+  judgedShape,
   MAX_TRACE_LINE,
   TRACE_VERSION,
   TraceError,
@@ -20,6 +18,7 @@ import {
   type TraceHeader,
 } from './format.ts';
 import { columnOf } from './locate.ts';
+import type { Check } from './shape.ts';
 
 /** An open trace. Owner of the reading position: whoever iterates `events`, once. */
 export interface Trace {
@@ -55,14 +54,14 @@ export function readTrace(source: Iterable<Uint8Array>, name: string): Trace {
         if (footer !== null) throw new TraceError(`${name}:${number}:1: more follows after the footer`);
         const value = parse(text, name, number);
         if (isFooter(value)) {
-          footer = check(footerSchema, value, text, name, number);
+          footer = check<TraceFooter>(footerShape, value, text, name, number);
           if (footer.events !== events)
             throw new TraceError(
               `${name}:${number}:${columnOf(text, ['events'])}: the footer counts ${footer.events} events, the trace holds ${events}: lines were added or removed`,
             );
         } else {
           events += 1;
-          yield asJudged(check(judgedSchema, value, text, name, number));
+          yield check<JudgedEvent>(judgedShape, value, text, name, number);
         }
       }
       if (footer === null)
@@ -113,7 +112,7 @@ function readHeader(text: string, name: string): TraceHeader {
     throw new TraceError(
       `${name}:1:${columnOf(text, ['version'])}: a trace of version ${JSON.stringify(version)}; this program reads version ${TRACE_VERSION}`,
     );
-  return check(headerSchema, value, text, name, 1);
+  return check<TraceHeader>(headerShape, value, text, name, 1);
 }
 
 function parse(text: string, name: string, line: number): unknown {
@@ -133,16 +132,13 @@ function isFooter(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'end' in value;
 }
 
-function check<T>(schema: ZodType<T>, value: unknown, text: string, name: string, line: number): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0]!;
-  const path = [...issue.path];
-  if (issue.code === 'unrecognized_keys') path.push(issue.keys[0]!);
-  const where = path.length === 0 ? 'the line' : path.join('.');
-  const column = columnOf(text, path);
+function check<T>(shape: Check, value: unknown, text: string, name: string, line: number): T {
+  const fault = shape(value);
+  if (fault === null) return value as T;
+  const where = fault.path.length === 0 ? 'the line' : fault.path.join('.');
+  const column = columnOf(text, fault.path);
   throw new TraceError(
-    `${name}:${line}:${column}: ${where}: ${issue.message}; edited, or not written by portcullis`,
+    `${name}:${line}:${column}: ${where}: ${fault.what}; edited, or not written by portcullis`,
   );
 }
 

@@ -39,7 +39,7 @@ describe('the trace reader', () => {
     ['a header cut off', /^t:1:\d+: .*not a trace/, (t) => t.slice(t.indexOf('\n') + 1)],
     [
       'an unknown key in the header',
-      /^t:1:\d+: more: Unrecognized key/,
+      /^t:1:\d+: more: unknown key/,
       (t) => t.replace('"host":', '"more":1,"host":'),
     ],
     [
