@@ -3,7 +3,7 @@
  * proof by effect. Exits 0 only if every check held. Leaves nothing behind unless asked to (--keep).
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, lstatSync, readFileSync } from 'node:fs';
+import { accessSync, constants, cpSync, existsSync, lstatSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -252,10 +252,17 @@ function portcullis(...args: string[]): { status: number | null; text: string } 
 
 /** The full path of a program in the system folders, or ''. */
 function program(name: string): string {
-  const found = SYSTEM_PATH.split(':')
-    .map((folder) => join(folder, name))
-    .find(present);
-  return found ?? '';
+  const candidates = SYSTEM_PATH.split(':').map((folder) => join(folder, name));
+  return candidates.find(executable) ?? '';
+}
+
+function executable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function present(path: string): boolean {
