@@ -12,7 +12,7 @@
  */
 import { type CharSet, JS, NFA, TooManyNodesError } from 'refa';
 import { type Text, toBytes } from '../bytes.ts';
-import { ByteSet, NUL, SPACE } from './byte-set.ts';
+import { ByteSet, NUL, SINGLE, SPACE } from './byte-set.ts';
 import { PatternError } from './errors.ts';
 
 /** States are numbered from 0, the start; no empty transitions. */
@@ -153,6 +153,9 @@ function flatten(nfa: NFA): ArgvAutomaton {
 }
 
 function bytesOf(chars: CharSet): ByteSet {
+  const [first] = chars.ranges;
+  if (chars.size === 1 && first!.min <= 0xff && first!.min !== SPACE && first!.min !== NUL)
+    return SINGLE[first!.min]!;
   const space = chars.has(SPACE);
   return new ByteSet((byte) => (byte === NUL ? space : chars.has(byte)));
 }

@@ -79,14 +79,15 @@ function successors(nfa: FrozenNfa, subsets: Subsets, nodes: readonly NodeId[]):
   return row;
 }
 
-/** The subsets met so far, numbered in order. Owner of its fields: one construction. */
+/** The subsets met so far, numbered in order, found again by hash. Owner of its fields: one construction. */
 class Subsets {
   readonly list: (readonly NodeId[])[] = [];
   work = 0;
   readonly #nfa: FrozenNfa;
-  readonly #numbers = new Map<string, number>();
   readonly #marked: Int32Array;
   #mark = 0;
+  /** Open addressing over a power of two; holds subset numbers, -1 where free; never more than half full. */
+  #slots = new Int32Array(1 << 12).fill(-1);
 
   constructor(nfa: FrozenNfa) {
     this.#nfa = nfa;
@@ -96,12 +97,28 @@ class Subsets {
   /** The number of the subset that `nodes` amounts to. */
   add(nodes: readonly NodeId[]): number {
     const kept = this.#reduce(nodes);
-    const key = String.fromCharCode(...kept.flatMap((node) => [node & 0xffff, node >>> 16]));
-    const known = this.#numbers.get(key);
-    if (known !== undefined) return known;
-    this.#numbers.set(key, this.list.length);
+    const slot = this.#find(kept);
+    if (this.#slots[slot]! >= 0) return this.#slots[slot]!;
+    this.#slots[slot] = this.list.push(kept) - 1;
     this.work += kept.length;
-    return this.list.push(kept) - 1;
+    if (this.list.length * 2 > this.#slots.length) this.#grow();
+    return this.list.length - 1;
+  }
+
+  /** The slot that holds `nodes`, or the free one where it belongs. */
+  #find(nodes: readonly NodeId[]): number {
+    const mask = this.#slots.length - 1;
+    let hash = nodes.length;
+    for (const node of nodes) hash = Math.imul(hash ^ node, 0x9e3779b1) ^ (hash >>> 15);
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const number = this.#slots[slot]!;
+      if (number < 0 || equal(this.list[number]!, nodes)) return slot;
+    }
+  }
+
+  #grow(): void {
+    this.#slots = new Int32Array(this.#slots.length * 2).fill(-1);
+    for (const [number, nodes] of this.list.entries()) this.#slots[this.#find(nodes)] = number;
   }
 
   /** Sorted, without repetitions, and without nodes that add nothing beside a stronger one. */
@@ -110,22 +127,25 @@ class Subsets {
     const mark = ++this.#mark;
     let strongest = -1;
     let strongestNoNul = -1;
-    const distinct: NodeId[] = [];
+    const kept: NodeId[] = [];
     for (const node of nodes) {
       if (this.#marked[node] === mark) continue;
       this.#marked[node] = mark;
-      distinct.push(node);
+      kept.push(node);
       if (stronger(all, node, strongest)) strongest = node;
       if (stronger(noNul, node, strongestNoNul)) strongestNoNul = node;
     }
-    const bound = strongest < 0 ? NO_RANK : all[strongest]!;
-    const boundNoNul = strongestNoNul < 0 ? NO_RANK : noNul[strongestNoNul]!;
-    const kept = distinct.filter(
-      (node) =>
+    if (strongestNoNul >= 0) {
+      const bound = strongest < 0 ? NO_RANK : all[strongest]!;
+      const boundNoNul = noNul[strongestNoNul]!;
+      const adds = (node: NodeId) =>
         node === strongest ||
-        (best[node]! < bound && (node === strongestNoNul || nulFree[node] === 0 || best[node]! < boundNoNul)),
-    );
-    return kept.sort((a, b) => a - b);
+        (best[node]! < bound && (node === strongestNoNul || nulFree[node] === 0 || best[node]! < boundNoNul));
+      let count = 0;
+      for (const node of kept) if (adds(node)) kept[count++] = node;
+      kept.length = count;
+    }
+    return kept.length < 2 ? kept : kept.sort((a, b) => a - b);
   }
 }
 
@@ -134,4 +154,10 @@ function stronger(granted: Int32Array, node: NodeId, other: NodeId): boolean {
   if (granted[node] === NO_RANK) return false;
   if (other < 0) return true;
   return granted[node]! < granted[other]! || (granted[node] === granted[other] && node < other);
+}
+
+function equal(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

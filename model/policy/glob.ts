@@ -5,12 +5,12 @@
  *   **       any bytes                   [a-z]  one of these bytes, [!a-z] none of them; never '/'
  *   {a,b}    either, nested as deep as   \c     the byte c itself
  *            you like
- *   `/**` before a slash or at the end of the pattern (or of an alternative) may also stand for nothing: `a/**`
- *   covers the folder a itself, `a/**` + `/b` also matches a/b.
+ * Braces are written out first, as a shell does; the number of branches that gives is bounded. Then `/**` before
+ * a slash or at the end may also stand for nothing: `a/**` covers the folder a itself, and with `/b` after it
+ * a/b too.
  *
  * NUL is never matched. `~` and `${name}` are understood at the pattern's start only; what they stand for is
- * said by environment.ts. Braces are multiplied out here, so a parsed glob is a list of branches without
- * alternatives; the number of branches is bounded.
+ * said by environment.ts.
  *
  * Does not know about case folding, locales or hidden files: `*` matches a leading dot.
  */
@@ -62,9 +62,27 @@ export const escapeGlob = (path: Text): Text => path.replace(/[*?[\]{},\\~$]/g, 
 export function parseGlob(text: Text): Branch[] {
   const [variable, rest] = leadingVariable(text);
   const parser = new Parser(toBytes(rest));
-  const branches = parser.alternative(0).map((tokens) => ({ variable, tokens }));
+  const branches = parser.alternative(0);
   parser.end();
-  return branches;
+  return branches.map((tokens) => ({ variable, tokens: joinStars(tokens) }));
+}
+
+/** Two stars or more are `**`; exactly two between a slash and a slash or the end are a tree. */
+function joinStars(tokens: readonly Token[]): Token[] {
+  const out: Token[] = [];
+  for (let at = 0; at < tokens.length; ) {
+    let stars = 0;
+    while (tokens[at + stars] === STAR) stars++;
+    const next = tokens[at + stars];
+    if (stars === 0) out.push(tokens[at++]!);
+    else {
+      const whole = stars === 2 && out.at(-1) === BYTE[SLASH] && (next === undefined || next === BYTE[SLASH]);
+      if (whole) out[out.length - 1] = TREE;
+      else out.push(stars === 1 ? STAR : ANY);
+      at += stars;
+    }
+  }
+  return out;
 }
 
 function leadingVariable(text: Text): [string | null, Text] {
@@ -109,7 +127,7 @@ class Parser {
       if (byte === undefined || byte === CLOSE || (byte === COMMA && depth > 0)) return branches;
       if (byte === OPEN) branches = product(branches, this.#braces(depth));
       else {
-        const token = this.#token(byte, depth);
+        const token = this.#token(byte);
         for (const branch of branches) branch.push(token);
       }
     }
@@ -128,17 +146,13 @@ class Parser {
     }
   }
 
-  #token(byte: number, depth: number): Token {
+  #token(byte: number): Token {
     const next = this.#bytes[++this.#at];
     switch (byte) {
       case NUL:
         throw new PatternError('a pattern cannot hold a NUL byte');
-      case SLASH:
-        return this.#treeAhead(depth) ? TREE : BYTE[SLASH]!;
       case STAR_CODE:
-        if (next !== STAR_CODE) return STAR;
-        this.#at++;
-        return ANY;
+        return STAR;
       case QUESTION_CODE:
         return QUESTION;
       case BRACKET:
@@ -151,16 +165,6 @@ class Parser {
       default:
         return BYTE[byte]!;
     }
-  }
-
-  /** After a slash: whether exactly `**` and then a slash or an end follows. If so it is read. */
-  #treeAhead(depth: number): boolean {
-    const [a, b, c] = this.#bytes.subarray(this.#at, this.#at + 3);
-    if (a !== STAR_CODE || b !== STAR_CODE) return false;
-    const ends = c === undefined || (depth > 0 && (c === CLOSE || c === COMMA));
-    if (c !== SLASH && !ends) return false;
-    this.#at += 2;
-    return true;
   }
 
   #class(): ByteSet {

@@ -56,22 +56,19 @@ function relabel(
 
 /** One state per block, in breadth-first order from the start. */
 function quotient({ classOf, classes, rank, next }: Dfa, block: Int32Array): Dfa {
-  const number = new Map<number, number>([[block[0]!, 0]]);
+  const number = new Int32Array(rank.length).fill(-1);
   const order = [0];
-  const rows: number[] = [];
+  number[block[0]!] = 0;
+  const rows = new Int32Array(next.length);
+  let filled = 0;
   for (let i = 0; i < order.length; i++)
-    for (let c = 0; c < classes; c++) {
-      const to = next[order[i]! * classes + c]!;
-      if (!number.has(block[to]!)) number.set(block[to]!, order.push(to) - 1);
-      rows.push(number.get(block[to]!)!);
+    for (let c = 0, at = order[i]! * classes; c < classes; c++) {
+      const to = next[at + c]!;
+      if (number[block[to]!]! < 0) number[block[to]!] = order.push(to) - 1;
+      rows[filled++] = number[block[to]!]!;
     }
-  return {
-    classOf,
-    classes,
-    states: order.length,
-    rank: Int32Array.from(order, (state) => rank[state]!),
-    next: Int32Array.from(rows),
-  };
+  const ranks = Int32Array.from(order, (state) => rank[state]!);
+  return { classOf, classes, states: order.length, rank: ranks, next: rows.slice(0, filled) };
 }
 
 /** Joins classes that every state treats alike. */

@@ -43,7 +43,8 @@ export class Source {
   parse(text: string): Item {
     const start = { file: this.file, line: 1, column: 1 };
     const fail = (message: string, hint: string) => new PolicyError([{ ...start, message, hint }]);
-    if (text.length > LIMITS.fileBytes) throw fail('the file is larger than 1 MiB', 'split or shorten it');
+    if (new TextEncoder().encode(text).length > LIMITS.fileBytes)
+      throw fail('the file is larger than 1 MiB', 'split or shorten it');
     if (text.trim() === '') throw fail('the file is empty', 'begin with version: 1 and rules:');
     const binary = /[^\t\n\r\x20-\x7e\x85\xa0-\ufffd\u{10000}-\u{10ffff}]/u.exec(text);
     if (binary !== null) throw fail('the file holds control characters', 'a policy is a YAML text in UTF-8');
