@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { must } from './check.ts';
-import { gated, recordsOf } from './history.ts';
+import { gated, type History, recordsOf } from './history.ts';
 import { opinion } from './opinion.ts';
 import { overRuns } from './over-runs.ts';
 import { BEHAVIOURS, type Behaviour, calm, plans } from './scenario.ts';
@@ -27,6 +27,7 @@ export const aReviewerThatFailsDenies = overRuns({
   },
   holds: (history) => {
     must(history.escaped.length === 0, () => `an error escaped: ${String(history.escaped[0])}`);
+    believedNoMore(history);
     for (const { n } of history.asked) {
       const behaviour =
         history.scenario.plans[history.arrivals.findIndex((event) => event.n === n)]?.reviewer;
@@ -45,6 +46,17 @@ export const aReviewerThatFailsDenies = overRuns({
     }
   },
 });
+
+/** A child that died or broke the protocol decides nothing any more: what it says later denies. */
+function believedNoMore({ scenario, said, releases }: History): void {
+  if (scenario.reviewer !== 'exec') return;
+  const broke = said.find(({ what }) => what === 'failure')?.step ?? Number.POSITIVE_INFINITY;
+  for (const { n } of said.filter(({ step }) => step > broke))
+    must(
+      releases.find((release) => release.n === n)?.verdict === 'deny',
+      () => `event ${n} was released on the word of a reviewer that had broken the protocol`,
+    );
+}
 
 export const aTrailThatFailsDenies = overRuns({
   name: 'a-trail-that-fails-denies',
