@@ -18,7 +18,7 @@ export function ruleId(rules: readonly RuleName[], index: number | null): string
 
 /** One sentence on why the policy decided so, in the words of the monitor (court.ts). */
 export function ruleReason(rules: readonly RuleName[], index: number | null, verdict: string): string {
-  if (index === null) return `no rule matches; the default is ${verdict}`;
+  if (index === null) return `no rule speaks about it; the default is ${verdict}`;
   return rules[index]?.reason || `${verdict} by rule`;
 }
 
