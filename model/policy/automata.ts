@@ -19,9 +19,9 @@ import { TooLarge } from './nfa.ts';
 import { MAX_PARTS, MAX_STATES } from './table.ts';
 
 /** What one automaton for everything may take before the clauses are parted. */
-const TOGETHER: Budget = { states: 24_000, work: 400_000 };
+const TOGETHER: Budget = { nodes: 12_000, states: 8_000, work: 100_000 };
 /** What a part may take. */
-const APART: Budget = { states: 120_000, work: 2_000_000 };
+const APART: Budget = { nodes: 2_000_000, states: 120_000, work: 2_000_000 };
 
 /** Index of the rule that makes the automaton explode. */
 export class BlowUp extends Error {
@@ -43,7 +43,9 @@ export function automataOf(clauses: readonly Clause[]): Dfa[] {
 
 function build(clauses: readonly Clause[], budget: Budget): Dfa | null {
   try {
-    const dfa = determinise(freeze(automatonOf(clauses)), budget);
+    const nfa = automatonOf(clauses);
+    if (nfa.edges.length > budget.nodes) return null;
+    const dfa = determinise(freeze(nfa), budget);
     const least = dfa === null ? null : minimise(dfa);
     return least !== null && least.states <= MAX_STATES ? least : null;
   } catch (error) {

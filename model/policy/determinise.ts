@@ -19,6 +19,8 @@ export interface Dfa {
 }
 
 export interface Budget {
+  /** Nodes of the nondeterministic automaton. */
+  readonly nodes: number;
   /** States before minimisation. */
   readonly states: number;
   /** Nodes of all subsets together. */

@@ -55,7 +55,7 @@ export function encode(
     for (const [state, r] of rank.entries())
       view.setUint32(labelsAt + 4 * state, r === NO_RANK ? unmatched : labels[r]!, true);
     const nextAt = labelsAt + 4 * states;
-    for (const [i, to] of next.entries()) view.setUint16(nextAt + 2 * i, to, true);
+    for (let i = 0; i < next.length; i++) view.setUint16(nextAt + 2 * i, next[i]!, true);
     at += partBytes(states, classes);
   }
   return out;

@@ -1,6 +1,6 @@
 /**
  * An Nfa made ready for the subset construction: bytes grouped into classes that no letter tells apart, empty
- * transitions folded in, dead ends cut off, and for each node what is known of its language:
+ * transitions folded in, dead ends cut off, equal nodes joined, and for each node what is known of its language:
  *
  *   best     least rank that any word read from here can reach
  *   all      least rank r such that every word read from here reaches r or less
@@ -41,7 +41,11 @@ export function freeze(nfa: Nfa): FrozenNfa {
   const folded = nfa.edges.map((_, node) => foldEmpty(nfa, node, rank));
   const reverse = reversed(folded);
   const best = leastReachable(reverse, rank);
-  const edges = folded.map((row) => live(row, best));
+  const edges = shareEqual(
+    folded.map((row) => live(row, best)),
+    rank,
+    nfa.start,
+  );
   const nulFree = withoutNul(edges, reverse, letters, classOf[NUL]!);
   const all = granted(edges, letters, rank, range(classes));
   const noNul = granted(
@@ -138,6 +142,54 @@ function live(row: readonly number[], best: Int32Array): number[] {
     out.push(row[i]!, row[i + 1]!);
   }
   return out;
+}
+
+/**
+ * Leads edges to one of several nodes that are written alike: the same rank and the same edges to the same nodes,
+ * or to themselves. Patterns end in few ways, so this keeps what comes after them from being told apart for
+ * nothing. Nodes on longer cycles (argument patterns) are left alone.
+ */
+function shareEqual(edges: readonly (readonly number[])[], rank: Int32Array, start: NodeId): number[][] {
+  const shared = new Int32Array(edges.length).fill(-1);
+  const known = new Map<string, NodeId>();
+  const out: number[][] = edges.map(() => []);
+  for (const node of childrenFirst(edges, start)) {
+    const row = edges[node]!.map((value, i) => (i % 2 === 0 || value === node ? value : shared[value]!));
+    if (row.includes(-1)) {
+      shared[node] = node;
+      out[node] = [...edges[node]!];
+      continue;
+    }
+    const pairs: string[] = [];
+    for (let i = 0; i < row.length; i += 2)
+      pairs.push(`${row[i]}:${row[i + 1] === node ? 'self' : row[i + 1]}`);
+    const key = `${rank[node]} ${[...new Set(pairs)].sort().join(' ')}`;
+    if (!known.has(key)) known.set(key, node);
+    shared[node] = known.get(key)!;
+    out[node] = row;
+  }
+  // Rows of nodes on cycles may still name a node that another stands for.
+  return out.map((row) =>
+    row.map((value, i) => (i % 2 === 0 || shared[value] === -1 ? value : shared[value]!)),
+  );
+}
+
+/** Every node that can be reached, each after all that it leads to, cycles aside. */
+function childrenFirst(edges: readonly (readonly number[])[], start: NodeId): NodeId[] {
+  const order: NodeId[] = [];
+  const seen = new Uint8Array(edges.length);
+  const stack: { node: NodeId; at: number }[] = [{ node: start, at: 1 }];
+  seen[start] = 1;
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    const to = edges[top.node]![top.at];
+    top.at += 2;
+    if (to === undefined) order.push(stack.pop()!.node);
+    else if (seen[to] === 0) {
+      seen[to] = 1;
+      stack.push({ node: to, at: 1 });
+    }
+  }
+  return order;
 }
 
 function withoutNul(
