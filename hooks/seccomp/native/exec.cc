@@ -220,7 +220,7 @@ Prepared prepare_exec(Caller& caller) {
     if (S_ISLNK(image.st.st_mode)) return Fails{ELOOP};
     if (!S_ISREG(image.st.st_mode)) return Fails{EACCES};
     if (faccessat(image.fd.get(), "", X_OK, AT_EMPTY_PATH | AT_EACCESS) != 0) return Fails{EACCES};
-    const Fd content(open(fd_path(image.fd.get()).c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    const Fd content(open_pinned(image.fd.get(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     char head[256];
     const ssize_t length = content ? pread(content.get(), head, sizeof head, 0) : -1;
     if (length < 0) return Refused{Reason::kUnsealable, std::move(event)};

@@ -88,9 +88,7 @@ class OpenExisting final : public Attempt {
     return S_ISCHR(object_.st.st_mode) && kind != 1 && kind != 5 && (kind < 136 || kind > 143);
   }
   Outcome perform(Caller&) override {
-    char path[32];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", object_.fd.get());
-    return opened(open(path, how_.again()), how_.flags);
+    return opened(open_pinned(object_.fd.get(), how_.again()), how_.flags);
   }
 
  private:
@@ -117,7 +115,7 @@ class OpenNew final : public Attempt {
       if ((how_.flags & O_TRUNC) && found.st.st_size != 0) return Outcome::fail(EACCES);
       Opening again = how_;
       again.flags &= ~static_cast<uint64_t>(O_TRUNC);
-      return opened(open(fd_path(found.fd.get()).c_str(), again.again()), how_.flags);
+      return opened(open_pinned(found.fd.get(), again.again()), how_.flags);
     }
     return Outcome::fail(EACCES);
   }
@@ -219,10 +217,14 @@ Prepared open_creating(Caller& caller, int dirfd, std::string path, Opening how,
   lookup.follow = (how.flags & (O_NOFOLLOW | O_EXCL)) == 0;
   lookup.resolve = resolve;
   Pinned object;
+  Place where;
+  if (!path.empty() && path.back() == '/') {  // a name that must be a folder is never created by open
+    const int error = place(caller, dirfd, path, resolve, where);
+    return error == 0 ? Prepared(Fails{EISDIR}) : failure(caller, error, Op::kCreate, path);
+  }
   int error = pin(caller, dirfd, path, lookup, object);
   if (error == 0) return open_existing(caller, std::move(object), how);
   if (error != ENOENT) return failure(caller, error, Op::kCreate, path);
-  Place where;
   error = place(caller, dirfd, path, resolve, where);
   if (error != 0) return failure(caller, error, Op::kCreate, path);
   for (int links = 0; links < 40; links++) {
@@ -324,6 +326,7 @@ class OnPlace final : public Attempt {
   OnPlace(Place where, bool creates, Call call) : where_(std::move(where)), creates_(creates), call_(std::move(call)) {}
   Outcome perform(Caller& caller) override {
     if (creates_ && !take_umask(caller)) return Outcome::fail(EACCES);
+    std::shared_lock moving(names);
     const int result = call_(where_.parent.get(), where_.last.c_str());
     if (result == 0) executables_changed();
     return outcome_of(result);
@@ -432,6 +435,7 @@ class Rename final : public Attempt {
  public:
   Rename(Place from, Place to, unsigned flags) : from_(std::move(from)), to_(std::move(to)), flags_(flags) {}
   Outcome perform(Caller&) override {
+    std::shared_lock moving(names);
     const int result = renameat2(from_.parent.get(), from_.last.c_str(), to_.parent.get(), to_.last.c_str(), flags_);
     if (result == 0) executables_changed();
     return outcome_of(result);

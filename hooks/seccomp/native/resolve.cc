@@ -17,6 +17,9 @@
 #include "syscalls.h"
 
 namespace portcullis {
+
+std::shared_mutex names;
+
 namespace {
 
 constexpr int kMostLinks = 40;            // as the kernel
@@ -40,7 +43,7 @@ int as_callers(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN ? kUnresolvable : error;
 }
 
-// A directory that stays open so that names of descriptors are one short lookup.
+// A directory that stays open so that a descriptor is one short lookup away.
 int own_descriptors() {
   static const int fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
   return fd;
@@ -189,6 +192,12 @@ bool same_for_caller(int base, const char* path, uint64_t flags, uint64_t resolv
 std::string Place::name() const {
   const std::string entry = last.substr(0, last.find('/'));
   return parent_name == "/" ? "/" + entry : parent_name + "/" + entry;
+}
+
+int open_pinned(int fd, int flags) {
+  char number[16];
+  snprintf(number, sizeof number, "%d", fd);
+  return openat(own_descriptors(), number, flags);
 }
 
 bool name_of(Caller& caller, int fd, std::string& name, bool& protected_) {

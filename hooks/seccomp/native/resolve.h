@@ -9,6 +9,8 @@
 #pragma once
 #include <sys/stat.h>
 
+#include <shared_mutex>
+
 #include "gate.h"
 
 namespace portcullis {
@@ -48,6 +50,13 @@ int place(Caller& caller, int dirfd, const std::string& path, uint64_t resolve, 
 int pin_entry(Caller& caller, const Place& where, Pinned& out);
 // The object of one of the caller's descriptors; EBADF when there is none.
 int pin_descriptor(Caller& caller, int fd, Pinned& out);
+
+// Held shared while an entry is made, removed or renamed for the subject, and alone while a judged name is used
+// once more: a name that led to the judged folder then leads there still.
+extern std::shared_mutex names;
+
+// Opens the very object that `fd` pins, anew. The descriptor, or -1 with errno.
+int open_pinned(int fd, int flags);
 
 // The kernel's name of a pinned object, spelled for this caller. False when it has none.
 bool name_of(Caller& caller, int fd, std::string& name, bool& protected_);

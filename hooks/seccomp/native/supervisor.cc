@@ -193,7 +193,12 @@ void Supervisor::handle(const CallPtr& call) {
     } else {
       call->attempt = std::move(std::get<std::unique_ptr<Attempt>>(prepared));
       call->event = call->attempt->event;
-      if (call->event.pid == 0 || call->event.exe.empty()) refuse(call, Reason::kUnreadableCaller);
+      if (call->event.argv.size() + call->event.interpreter_argv.size() > options_.journal_bytes / 4) {
+        // A record that could never enter the journal.
+        call->event.argv.clear();
+        call->event.interpreter_argv.clear();
+        refuse(call, Reason::kTooLong);
+      } else if (call->event.pid == 0 || call->event.exe.empty()) refuse(call, Reason::kUnreadableCaller);
       else if (!own) refuse(call, Reason::kCredentials);
       else judge(call);
     }
@@ -212,6 +217,10 @@ bool Supervisor::is_callers_own(Call& call) {
 
 void Supervisor::refuse(const CallPtr& call, Reason reason) {
   if (!call->caller.valid()) return;
+  // What could not be read still needs a name in the record.
+  if (call->event.pid == 0) call->event.pid = call->caller.tid();
+  if (call->event.exe.empty()) call->event.exe = "(unknown)";
+  if (call->event.path.empty() && !call->event.is_address) call->event.path = "(unknown)";
   record(*call, Kind::kDecided, {Effect::kDeny, kNoRule}, Layer::kHook, reason);
   // Observing, even what could not be judged goes its way; the kernel then reads its arguments itself.
   if (run.observe) call->caller.proceed();
