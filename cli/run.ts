@@ -12,8 +12,7 @@
 
 import { realpathSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { FAST_PATHS, type FastPath } from '../model/configuration.ts';
 import { sayDenials } from './denials.ts';
@@ -124,7 +123,6 @@ function settingsOf(command: string[], options: Options): Settings {
     state: options.state === undefined ? undefined : resolve(options.state),
     trace: options.trace === undefined ? undefined : resolve(options.trace),
     fastPath: options.fastPath as FastPath,
-    protect: installation(),
     ...(options.quiet
       ? {}
       : {
@@ -145,16 +143,4 @@ function folder(path: string, option: string): string {
     throw new UsageError(`${option}: ${path}: ${(error as Error).message}`);
   }
   throw new UsageError(`${option}: ${path} is not a folder`);
-}
-
-/** What runs the gate, and so must not be changed from behind it: node, this code and what it loads. */
-function installation(): string[] {
-  const here = dirname(fileURLToPath(import.meta.url));
-  const compiled = resolve(here, '..');
-  const root = here.endsWith('/dist/cli') ? resolve(compiled, '..') : compiled;
-  return [
-    process.execPath,
-    compiled,
-    ...['bin', 'build', 'node_modules', 'package.json'].map((n) => join(root, n)),
-  ];
 }

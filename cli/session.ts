@@ -9,15 +9,15 @@ import type { CompiledPolicy } from '../model/policy/compile.ts';
 import { openStateTrail } from '../monitor/audit/open.ts';
 import type { Payload } from '../monitor/audit/record.ts';
 import { hostClock } from '../monitor/clock.ts';
-import { hostEnvironment } from '../monitor/environment.ts';
 import type { JudgedEvent } from '../monitor/judged.ts';
 import { Monitor } from '../monitor/monitor.ts';
-import { BUILT_IN, loadPolicy } from '../monitor/policies.ts';
+import { loadPolicy } from '../monitor/policies.ts';
 import type { Reviewer } from '../monitor/reviewers/contract.ts';
 import { createReviewer } from '../monitor/reviewers/index.ts';
-import { bootId, openState, type State, stateRoot } from '../monitor/state.ts';
+import { bootId, openState, type State } from '../monitor/state.ts';
 import { FORMAT, TRACE_VERSION } from '../traces/format.ts';
 import { createTrace, type TraceWriter } from '../traces/writer.ts';
+import { bindingsOf } from './bindings.ts';
 import { environment, lastArguments, workingFolder } from './raw.ts';
 import { version } from './version.ts';
 
@@ -40,8 +40,6 @@ export interface Settings {
   readonly state: string | undefined;
   readonly trace: string | undefined;
   readonly fastPath: FastPath;
-  /** Paths that no policy may let the command write. */
-  readonly protect: readonly string[];
   readonly onJudged?: (judged: JudgedEvent) => void;
 }
 
@@ -110,7 +108,7 @@ async function runWith(
   remarks: string[],
   onStarted: (deliver: Deliver) => void,
 ): Promise<Outcome> {
-  const policy = compilePolicy(settings);
+  const policy = loadPolicy(settings.policy, bindingsOf(settings));
   // Set once there are a monitor and a hook: a failing trail must stop the hook's own fast path too.
   let onTrailFailure = (_message: string) => {};
   let onAnomaly = (_what: string, _detail: string) => {};
@@ -206,20 +204,6 @@ async function runWith(
       `${leftovers} ${leftovers === 1 ? 'process' : 'processes'} that the command had left behind ${leftovers === 1 ? 'was' : 'were'} ended`,
     );
   return { status: code, signal, failed: execErrno };
-}
-
-/**
- * The policy bound to this host. The command may touch neither this run's state nor any other run's, and may not
- * change the policy file nor the trace that is being written.
- */
-function compilePolicy({ policy, workspace, state, trace, protect }: Settings): CompiledPolicy {
-  const own = [stateRoot()];
-  if (!(BUILT_IN as readonly string[]).includes(policy)) own.push(policy);
-  if (trace !== undefined) own.push(trace);
-  return loadPolicy(
-    policy,
-    hostEnvironment({ workspace, state: state ?? stateRoot(), protect: [...protect, ...own] }),
-  );
 }
 
 function startPayload(
