@@ -13,9 +13,21 @@ import { must, property } from './check.ts';
 import { gated, type History, type Recorded, readTrail, recordsOf, showHistory } from './history.ts';
 import { ringFile } from './journal-writer.ts';
 import { MemoryStore } from './memory-store.ts';
+import { BASE } from './policies.ts';
 import type { Property } from './property.ts';
-import { calm, chances, crashes, type Scenario, scenarios, showScenario } from './scenario.ts';
+import {
+  BEHAVIOURS,
+  type Chosen,
+  calm,
+  chances,
+  crashes,
+  plans,
+  type Scenario,
+  scenarios,
+  showScenario,
+} from './scenario.ts';
 import { StallingClock } from './stalling-clock.ts';
+import { attempt, routine } from './universe.ts';
 import { runScenario } from './world.ts';
 
 interface Crash {
@@ -55,11 +67,12 @@ async function aftermath({ scenario, scheduler, again }: Crash): Promise<Afterma
 function overCrashes(
   statement: { name: string; sentence: string; promise: string },
   holds: (after: Aftermath) => void,
+  chosen: Chosen = {},
 ): Property {
   return property<Crash>({
     ...statement,
     cases: fc.record({
-      scenario: scenarios({ audit: fc.oneof(calm.audit, chances.audit), crash: crashes }),
+      scenario: scenarios({ audit: fc.oneof(calm.audit, chances.audit), crash: crashes, ...chosen }),
       scheduler: fc.scheduler(),
       again: fc.oneof(fc.constant(0), fc.nat({ max: 4 })),
     }),
@@ -127,6 +140,16 @@ export const whatTheFastPathReleasedSurvivesTheMonitor = overCrashes(
           decisions.get(n)?.verdict === verdict,
           () => `event ${n} was decided ${verdict} and is not in the trail`,
         );
+  },
+  {
+    policy: fc.constantFrom(...Object.values(BASE)),
+    fastPath: fc.constant('native'),
+    crash: crashes.map((crash) => ({ ...crash, power: false })),
+    plans: plans(
+      fc.oneof(routine, routine, attempt),
+      fc.constantFrom(...BEHAVIOURS),
+      fc.constant({ tenths: 1, plus: 0 as const }),
+    ),
   },
 );
 

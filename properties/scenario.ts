@@ -124,7 +124,7 @@ export function scenarios(chosen: Chosen = {}): fc.Arbitrary<Scenario> {
 
 /** The monitor dies somewhere within the run. */
 export const crashes = fc.record({
-  step: fc.integer({ min: 1, max: 60 }),
+  step: fc.integer({ min: 1, max: 24 }),
   power: fc.boolean(),
   torn: fc.nat({ max: 600 }),
 });

@@ -141,6 +141,16 @@ export const reviewed: fc.Arbitrary<Attempt> = fc.record({
   }),
 });
 
+/** Attempts that the base policies decide without a review. */
+export const routine: fc.Arbitrary<Attempt> = fc.record({
+  operation: fc.constantFrom<Operation>('write', 'create', 'delete'),
+  also: fc.constant<Operation[]>([]),
+  object: fc
+    .constantFrom(`${WORKSPACE}/main.c`, `${WORKSPACE}/a`, `${HOME}/.ssh/id_rsa`)
+    .map((name): EventObject => ({ kind: 'path', path: name })),
+  subject,
+});
+
 /** One line for a person. */
 export function showAttempt({ operation, also, object, subject: who }: Attempt): string {
   const what = [operation, ...also].join('+');

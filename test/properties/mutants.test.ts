@@ -33,7 +33,9 @@ beforeAll(async () => {
   scratch = mkdtempSync(join(root, '.mutants-'));
   base = join(scratch, 'base');
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
-  await run(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', base], { cwd: root });
+  await run(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--noCheck', '--outDir', base], {
+    cwd: root,
+  });
 }, 120_000);
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -99,13 +101,15 @@ describe('the mutants', () => {
   });
 });
 
+const titled = mutants.map((mutant) => [`${mutant.name}: ${mutant.why}`, mutant] as const);
+
 describe.concurrent('planted bugs are caught', () => {
   it.each(properties.map(({ name }) => name))('no bug: %s holds', { timeout: 120_000 }, async (name) => {
     const outcome = await inTurn(() => outcomeIn(base, name));
     expect(outcome, outcome.counterexample).toMatchObject({ ok: true });
   });
 
-  it.each(mutants)('$name: $why', { timeout: 120_000 }, async (mutant) => {
+  it.each(titled)('%s', { timeout: 120_000 }, async (_, mutant) => {
     const outcome = await inTurn(async () => {
       const tree = plant(mutant);
       try {
