@@ -1,6 +1,6 @@
 /**
- * The gate without privileges: the same closed doors, and the same open ones, for an ordinary user. As root
- * the runs go through setpriv; as an ordinary user they are run as they are.
+ * The gate without privileges: the same closed doors, and the same open ones, for an ordinary user. (How
+ * such a user is had when the tests run as root: ordinary-user.ts.)
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -11,36 +11,27 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROOT } from './gate.ts';
+import { asOrdinaryUser, isRoot, NOBODY, reachable } from './ordinary-user.ts';
 
-const NOBODY = 65534;
-const root = process.getuid?.() === 0;
 let base: string;
 let checkout: string;
 
-/** True where every folder on the way can be passed by anyone. */
-function reachable(path: string): boolean {
-  const open = (statSync(path).mode & 0o005) === 0o005;
-  return open && (path === '/' || reachable(dirname(path)));
-}
-
 beforeAll(() => {
   base = mkdtempSync('/var/tmp/portcullis-unprivileged-');
-  statSync(base);
   checkout = ROOT;
-  if (root && !reachable(ROOT)) {
+  if (isRoot && !reachable(ROOT)) {
     checkout = join(base, 'checkout');
     for (const part of ['bin', 'dist', 'build', 'package.json', 'node_modules'])
       cpSync(join(ROOT, part), join(checkout, part), { recursive: true, verbatimSymlinks: true });
   }
   for (const name of ['home/.ssh', 'workspace', 'outside']) mkdirSync(join(base, name), { recursive: true });
   writeFileSync(join(base, 'home/.ssh/id_rsa'), 'KEY');
-  if (root) {
+  if (isRoot) {
     spawnSync('chown', [
       '-R',
       `${NOBODY}:${NOBODY}`,
@@ -52,18 +43,21 @@ beforeAll(() => {
 afterAll(() => rmSync(base, { recursive: true, force: true }));
 
 function run(options: string[], command: string[]) {
-  const drop = root ? ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'] : [];
-  const [program, ...rest] = [
-    ...drop,
-    join(checkout, 'bin/portcullis'),
-    ...['run', '--workspace', join(base, 'workspace'), ...options, '--', ...command],
-  ];
-  return spawnSync(program!, rest, {
-    cwd: join(base, 'workspace'),
-    env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: join(base, 'home'), NO_COLOR: '1' },
-    encoding: 'utf8',
-    timeout: 60_000,
-  });
+  return asOrdinaryUser(
+    [
+      join(checkout, 'bin/portcullis'),
+      'run',
+      '--workspace',
+      join(base, 'workspace'),
+      ...options,
+      '--',
+      ...command,
+    ],
+    {
+      cwd: join(base, 'workspace'),
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: join(base, 'home'), NO_COLOR: '1' },
+    },
+  );
 }
 
 describe('an ordinary user', () => {
@@ -77,7 +71,7 @@ describe('an ordinary user', () => {
       ],
     );
     expect(ran.stderr).toBe('');
-    expect(ran.stdout).toBe(`a\na\n${root ? NOBODY : process.getuid!()}\n1\n`);
+    expect(ran.stdout).toBe(`a\na\n${isRoot ? NOBODY : process.getuid!()}\n1\n`);
   });
   it('cannot read a key or write a start-up file, by any of a few routes', () => {
     const ran = run(
