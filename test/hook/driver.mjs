@@ -4,8 +4,8 @@
  *
  *   node driver.mjs PLAN.json OUT -- COMMAND…
  *
- * The plan: {table (base64), cwd, deadlineMs, observe, recordAll, decideHere, review: allow|deny|never|late|hang}.
- * `late` answers allow 50 ms after the deadline; `hang` blocks the event loop from the first review on, past the
+ * The plan: {table (base64), cwd, deadlineMs, observe, recordAll, decideHere, review: allow|deny|slow|never|late|hang}.
+ * `slow` answers allow after 200 ms. `late` answers allow 50 ms after the deadline; `hang` blocks the event loop from the first review on, past the
  * deadline, and then answers allow. Writes OUT/journal.bin (every record drained) and OUT/end.json.
  * Exits as the command did; 125 where it could not be started.
  */
@@ -27,7 +27,8 @@ function answer(n, allow) {
 
 function decide(n) {
   if (plan.review === 'never') return;
-  if (plan.review === 'late') setTimeout(() => answer(n, true), plan.deadlineMs + 50);
+  if (plan.review === 'slow') setTimeout(() => answer(n, true), 200);
+  else if (plan.review === 'late') setTimeout(() => answer(n, true), plan.deadlineMs + 50);
   else if (plan.review === 'hang') {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, plan.deadlineMs + 200);
     answer(n, true);

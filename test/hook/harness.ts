@@ -66,7 +66,7 @@ export interface Plan {
   recordAll?: boolean;
   decideHere?: boolean;
   journalBytes?: number;
-  review?: 'allow' | 'deny' | 'never' | 'late' | 'hang';
+  review?: 'allow' | 'deny' | 'slow' | 'never' | 'late' | 'hang';
   env?: Record<string, string>;
   /** Run as this user and group, without supplementary groups (needs root). */
   as?: number;
