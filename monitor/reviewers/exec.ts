@@ -59,11 +59,10 @@ export class ExecReviewer implements Reviewer {
     if (this.#command.trim() === '') return Promise.reject(new Error('the reviewer exec: has no command'));
     const child = spawn('/bin/sh', ['-c', this.#command], { stdio: 'pipe', detached: true });
     this.#child = child;
-    // A child that closes its input is noticed by its end or by the deadline; a broken pipe must not throw.
-    child.stdin.on('error', () => this.#wire.close('the reviewer closed its input'));
-    child.stdout.on('error', () => this.#wire.close('the reviewer closed its output'));
+    child.stdin.on('error', () => this.#lost('input'));
+    child.stdout.on('error', () => this.#lost('output'));
+    child.stdout.on('end', () => this.#lost('output'));
     child.stdout.on('data', (piece: Buffer) => this.#wire.receive(piece));
-    child.stdout.on('end', () => this.#wire.close(`the reviewer closed its output${this.#lastWords}`));
     child.stderr.on('error', () => {});
     child.stderr.on('data', (piece: Buffer) => {
       this.#stderr = (this.#stderr + piece.toString('utf8')).slice(-MAX_STDERR);
@@ -115,6 +114,11 @@ export class ExecReviewer implements Reviewer {
       return false;
     stdin.write(line);
     return true;
+  }
+
+  /** A pipe is closed. Mostly because the child ends, which says more about why: give it the time to say so. */
+  #lost(pipe: string): void {
+    setTimeout(() => this.#wire.close(`the reviewer closed its ${pipe}${this.#lastWords}`), SETTLING).unref();
   }
 
   #kill(): void {

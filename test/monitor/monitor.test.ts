@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { FastPath } from '../../model/configuration.ts';
 import { ReviewerError } from '../../monitor/reviewers/contract.ts';
 import { settled } from '../../monitor/virtual-clock.ts';
-import { bench, eventOf, NO, POLICY, policyOf, SECOND, YES } from './bench.ts';
+import { bench, eventOf, NO, POLICY, policyOf, SECOND, thePolicy, YES } from './bench.ts';
 
 describe('a reviewed allow', () => {
   it('is recorded, synced and only then released', async () => {
@@ -373,13 +373,14 @@ describe('observing', () => {
 describe('what the hook decided', () => {
   it('is recorded with the rule that decided, in order', () => {
     const { hook, trail, judged } = bench();
+    const free = thePolicy().rules.findIndex(({ id }) => id === 'free');
     const decided = { kind: 'decided', layer: 'policy', answered: 7, enforced: true } as const;
     hook.deliver(
-      { ...decided, event: eventOf(1), verdict: 'deny', rule: null },
+      { ...decided, event: eventOf(1), verdict: 'allow', rule: free },
       { ...decided, event: eventOf(2), verdict: 'deny', layer: 'hook', rule: null, reason: 'no such caller' },
     );
     expect(trail.payloads).toMatchObject([
-      { kind: 'decision', rule: null, answered: 7 },
+      { kind: 'decision', rule: 'free', reason: 'the workspace is free', answered: 7 },
       { kind: 'decision', layer: 'hook', reason: 'no such caller' },
     ]);
     expect(judged.map(({ fast, inputs }) => [fast, inputs.length])).toEqual([
