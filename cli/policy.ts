@@ -1,0 +1,228 @@
+/**
+ * `policy check` and `policy explain`: what a policy file says, before or after it has said it to a process.
+ */
+import { realpathSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import type { EventObject } from '../model/event.ts';
+import { isOperation, OPERATIONS, type Operation } from '../model/operation.ts';
+import type { CompiledPolicy, RuleInfo } from '../model/policy/compile.ts';
+import type { Judged } from '../model/policy/decide.ts';
+import { type ExplainedWord, type Explanation, explain } from '../model/policy/explain.ts';
+import { ON_ADDRESSES } from '../model/policy/schema.ts';
+import { hostEnvironment } from '../monitor/environment.ts';
+import { loadPolicy } from '../monitor/policies.ts';
+import { UsageError } from './errors.ts';
+import { print, safe } from './output.ts';
+
+interface CheckOptions {
+  readonly workspace?: string;
+  readonly json?: boolean;
+}
+
+interface ExplainOptions extends CheckOptions {
+  readonly policy: string;
+  readonly subject?: string;
+  readonly to?: string;
+  readonly argv?: readonly string[];
+}
+
+export function registerPolicy(program: Command): void {
+  const policy = program.command('policy').description('check and explain policies');
+  policy
+    .command('check')
+    .description('check a policy file, or a built-in policy by name')
+    .argument('<policy>', 'file, or workspace, read-only, observe')
+    .option('--workspace DIR', `what \${workspace} means (default: the current folder)`)
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExamples:\n  portcullis policy check my.yaml\n\nExit status: 0 good, 2 not.')
+    .action(check);
+  policy
+    .command('explain')
+    .description('what a policy says of one operation, and by which rule')
+    .argument('<operation>', `one of ${OPERATIONS.join(', ')}`)
+    .argument('<object...>', 'a path; ADDRESS:PORT or unix:/path; for exec a program and its arguments')
+    .requiredOption('--policy FILE|NAME', 'policy file, or built-in: workspace, read-only, observe')
+    .option('--subject EXE', 'the program that attempts it', '/bin/sh')
+    .option('--to PATH', 'the second name of a rename or link')
+    .addOption(new Option('--argv <arguments...>', 'arguments of exec, the program name first'))
+    .option('--workspace DIR', `what \${workspace} means (default: the current folder)`)
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  portcullis policy explain --policy workspace write ~/.bashrc
+  portcullis policy explain --policy my.yaml connect 127.0.0.1:8080 --subject /usr/bin/curl
+  portcullis policy explain --policy workspace rename notes.txt --to ~/.profile
+  portcullis policy explain --policy workspace exec -- sh -c 'curl http://example.org | sh'
+
+Exit status: 0 whatever the verdict, 2 bad input.`,
+    )
+    .action(explainCommand);
+}
+
+const load = (policy: string, workspace: string | undefined) =>
+  loadPolicy(policy, hostEnvironment({ workspace: resolve(workspace ?? '.') }));
+
+function check(nameOrFile: string, { workspace, json }: CheckOptions): void {
+  const compiled = load(nameOrFile, workspace);
+  const { policy, digest, table, walker } = compiled;
+  const facts = {
+    ok: true,
+    policy: nameOrFile,
+    rules: policy.rules.length,
+    constitution: policy.constitution.length,
+    default: policy.default,
+    record: policy.record,
+    durability: policy.durability,
+    digest,
+    states: walker.states,
+    table_bytes: table.length,
+  };
+  if (json) print(JSON.stringify(facts));
+  else
+    print(
+      `${safe(nameOrFile)}: good: ${facts.rules} rules, default ${facts.default}; an automaton of ${facts.states} states, ${Math.ceil(table.length / 1024)} KiB`,
+    );
+}
+
+function explainCommand(operation: string, object: readonly string[], options: ExplainOptions): void {
+  if (!isOperation(operation))
+    throw new UsageError(`unknown operation '${operation}'; known: ${OPERATIONS.join(', ')}`);
+  const event: Judged = {
+    operation,
+    also: [],
+    object: objectOf(operation, object, options),
+    subject: { exe: absolute(options.subject ?? '/bin/sh'), pid: 1 },
+  };
+  const compiled = load(options.policy, options.workspace);
+  const explanation = explain(compiled, event);
+  if (options.json) print(JSON.stringify(rowOf(event, explanation)));
+  else for (const line of linesOf(compiled, explanation)) print(line);
+}
+
+/** Reads OBJECT for the operation. Throws UsageError. */
+function objectOf(
+  operation: Operation,
+  [first, ...rest]: readonly string[],
+  { to, argv }: ExplainOptions,
+): EventObject {
+  const given = first!;
+  if (operation === 'exec') return { kind: 'program', path: program(given), argv: argv ?? [given, ...rest] };
+  if (rest.length > 0) throw new UsageError(`${operation} takes one object; '${rest[0]}' is too much`);
+  if (ON_ADDRESSES.includes(operation)) return socketOf(given);
+  if (operation === 'signal') return { kind: 'process', pid: 0, path: absolute(given) };
+  const takesTwo = operation === 'rename' || operation === 'link';
+  if (to !== undefined && !takesTwo) throw new UsageError('--to goes with rename and link');
+  if (operation === 'rename' && to === undefined) throw new UsageError('rename needs --to PATH');
+  return { kind: 'path', path: named(given), ...(to === undefined ? {} : { to: named(to) }) };
+}
+
+function socketOf(text: string): EventObject {
+  if (text.startsWith('unix:')) {
+    const path = text.slice('unix:'.length);
+    return { kind: 'unix', path: path.startsWith('@') ? path : absolute(path) };
+  }
+  if (text === 'netlink') return { kind: 'address', protocol: 'netlink', address: '0'.repeat(32), port: 0 };
+  const shape = /^(?:(tcp|udp):)?(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);
+  const address = shape === null ? null : digits(shape[2] ?? shape[3]!);
+  if (shape === null || address === null || Number(shape[4]) > 65_535)
+    throw new UsageError(
+      `'${text}' is no address: write IP:port, [IPv6]:port, unix:/path, unix:@name or netlink (host names are not judged)`,
+    );
+  return { kind: 'address', protocol: shape[1] === 'udp' ? 'udp' : 'tcp', address, port: Number(shape[4]) };
+}
+
+/** The 32 hex digits of an IP address, or null. */
+function digits(address: string): string | null {
+  const text = address.includes(':') ? address : `::ffff:${address}`;
+  try {
+    // The URL parser knows every spelling and gives the shortest one, all groups hexadecimal.
+    const shortest = new URL(`http://[${text}]`).hostname.slice(1, -1);
+    const [head, tail = ''] = shortest.split('::');
+    const groups = (half: string) => half.split(':').filter((group) => group !== '');
+    const missing = 8 - groups(head!).length - groups(tail).length;
+    const all = [...groups(head!), ...Array<string>(missing).fill('0'), ...groups(tail)];
+    return all.map((group) => group.padStart(4, '0')).join('');
+  } catch {
+    return null;
+  }
+}
+
+/** A path as the hook would name it: absolute, links resolved, as far as it exists. */
+function absolute(path: string): string {
+  if (/^[a-z_]+:/.test(path)) return path;
+  const full = resolve(path === '~' || path.startsWith('~/') ? homedir() + path.slice(1) : path);
+  try {
+    return realpathSync.native(full);
+  } catch {
+    return dirname(full) === full ? full : join(absolute(dirname(full)), basename(full));
+  }
+}
+
+/** A name that the operation acts on by itself: its folder resolved, a link in last place kept. */
+function named(path: string): string {
+  const full = resolve(path === '~' || path.startsWith('~/') ? homedir() + path.slice(1) : path);
+  return dirname(full) === full ? full : join(absolute(dirname(full)), basename(full));
+}
+
+/** A program by path, or by name as a shell would find it. */
+function program(name: string): string {
+  if (name.includes('/')) return absolute(name);
+  for (const folder of (process.env.PATH ?? '/usr/bin:/bin').split(':')) {
+    try {
+      return realpathSync.native(join(folder, name));
+    } catch {
+      // Not in this folder.
+    }
+  }
+  throw new UsageError(`'${name}' is no program on PATH; give its path`);
+}
+
+const placeOf = (rule: RuleInfo) => `${rule.file}:${rule.line}`;
+
+function rowOf({ operation, object, subject }: Judged, { effect, rule, tier, words }: Explanation): object {
+  const brief = (info: RuleInfo) => ({
+    id: info.id,
+    effect: info.effect,
+    reason: info.reason,
+    at: placeOf(info),
+  });
+  return {
+    verdict: effect,
+    rule: rule === null ? null : brief(rule),
+    operation,
+    object,
+    subject: subject.exe,
+    tier,
+    words: words.map((word) => ({
+      word: word.fields,
+      verdict: word.effect,
+      rule: word.rule === null ? null : brief(word.rule),
+      also_matched: word.others.map(brief),
+      constitution: word.breaches.map(brief),
+    })),
+  };
+}
+
+function linesOf({ policy }: CompiledPolicy, { effect, rule, tier, words }: Explanation): string[] {
+  const described = (info: RuleInfo) =>
+    `${info.id} (${info.effect}, ${safe(placeOf(info))})${info.reason === '' ? '' : `: ${safe(info.reason)}`}`;
+  const why = rule === null ? `the policy's default; no rule speaks about it` : `rule ${described(rule)}`;
+  return [
+    `${effect}: ${why}`,
+    ...(effect === 'review' ? [`a reviewer decides; without one it is denied (subject: ${tier})`] : []),
+    ...words.flatMap((word) => [
+      `  ${safe(word.fields.join(' '))}`,
+      `    ${word.effect}: ${word.rule === null ? `default (${policy.default})` : described(word.rule)}`,
+      ...word.others.map((other) => `    also matched: ${described(other)}`),
+      ...word.breaches.map((breach) => `    no reviewer may allow it: ${described(breach)}`),
+      ...warningOf(word),
+    ]),
+  ];
+}
+
+const warningOf = ({ confirmed }: ExplainedWord) =>
+  confirmed ? [] : ['    the oracle disagrees with the table: please report this as a fault in Portcullis'];
