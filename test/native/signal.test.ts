@@ -1,0 +1,139 @@
+/** Signals under the hook, by effect: free within the subject, refused toward the monitor, judged toward others. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { Bench, type Pattern } from '../hook/harness.ts';
+
+const bench = new Bench();
+afterAll(() => bench.dispose());
+
+const outsiders: ChildProcess[] = [];
+afterEach(() => {
+  for (const outsider of outsiders.splice(0)) outsider.kill('SIGKILL');
+});
+
+/** A process of the test's own, in a group of its own. */
+function outsider(): number {
+  const child = spawn('sleep', ['60'], { detached: true, stdio: 'ignore' });
+  outsiders.push(child);
+  return child.pid!;
+}
+
+const PRELUDE = `
+import ctypes, errno, os, signal, subprocess, sys, threading, time
+libc = ctypes.CDLL(None, use_errno=True)
+def says(call):
+    try: return call()
+    except OSError as e: return errno.errorcode[e.errno]
+def raw(number, *args):
+    return errno.errorcode[ctypes.get_errno()] if libc.syscall(number, *args) < 0 else 0
+got = []
+signal.signal(signal.SIGUSR1, lambda *_: got.append('usr1'))
+TKILL, TGKILL, QUEUE, TGQUEUE = 200, 234, 129, 297
+monitor = os.getppid()
+`;
+
+function python(script: string, patterns: readonly Pattern[] = []) {
+  return bench.run({ patterns }, 'python3', '-c', PRELUDE + script);
+}
+
+const DENY_SIGNALS: readonly Pattern[] = [{ text: 'signal\0', effect: 'deny' }];
+
+describe('within the subject', () => {
+  it.each([
+    [
+      'to itself, in every way',
+      `me = os.getpid()
+os.kill(me, 10); raw(TKILL, me, 10); raw(TGKILL, me, me, 10); signal.raise_signal(10)
+fd = os.pidfd_open(me); signal.pidfd_send_signal(fd, 0); print(got, says(lambda: os.kill(me, 99)))`,
+      "['usr1', 'usr1', 'usr1', 'usr1'] EINVAL\n",
+    ],
+    [
+      'to children and their groups',
+      `c = subprocess.Popen(['sleep', '9']); c.terminate(); print(c.wait())
+c = subprocess.Popen(['sleep', '9'], start_new_session=True); os.killpg(c.pid, 15); print(c.wait())
+c = subprocess.Popen(['sleep', '9']); signal.pidfd_send_signal(os.pidfd_open(c.pid), 9); print(c.wait())`,
+      '-15\n-15\n-9\n',
+    ],
+    [
+      'to an orphan that the monitor adopted',
+      `r, w = os.pipe()
+if os.fork() == 0:
+    if os.fork() == 0:
+        os.setsid(); time.sleep(0.2); os.write(w, str(os.getpid()).encode()); os.execvp('sleep', ['sleep', '9'])
+    os._exit(0)
+os.wait(); pid = int(os.read(r, 9)); print(os.stat('/proc/%d' % pid).st_uid == os.getuid()); os.kill(pid, 9)
+for _ in range(100):
+    if says(lambda: os.kill(pid, 0)) == 'ESRCH': print('gone'); break
+    time.sleep(0.02)
+else: print(open('/proc/%d/stat' % pid).read().split()[2])`,
+      'True\ngone\n',
+    ],
+    [
+      'to nobody',
+      `print(says(lambda: os.kill(2 ** 22 - 1, 9)), says(lambda: os.killpg(2 ** 22 - 1, 9)))`,
+      'ESRCH ESRCH\n',
+    ],
+  ])('%s', (_name, script, stdout) => {
+    const ran = python(script, DENY_SIGNALS);
+    expect(ran.stderr).toBe('');
+    expect(ran.stdout).toBe(stdout);
+    expect(ran.decided.filter((entry) => entry.event.operation === 'signal')).toEqual([]);
+  });
+});
+
+describe('toward the monitor', () => {
+  it.each([
+    ['kill', 'says(lambda: os.kill(monitor, 9))'],
+    [
+      'kill of one of its threads',
+      "says(lambda: os.kill(int(os.listdir('/proc/%d/task' % monitor)[-1]), 9))",
+    ],
+    ['tgkill', 'raw(TGKILL, monitor, monitor, 9)'],
+    ['tkill', 'raw(TKILL, monitor, 9)'],
+    ['a queued signal', 'raw(QUEUE, monitor, 9, ctypes.create_string_buffer(128))'],
+    ['a pidfd', 'says(lambda: signal.pidfd_send_signal(os.pidfd_open(monitor), 9))'],
+  ])('%s is refused', (_name, call) => {
+    const ran = python(`print(${call}); print(says(lambda: os.kill(monitor, 0)))`);
+    expect(ran.stdout).toBe('EPERM\nNone\n');
+    expect(ran.status).toBe(0);
+    expect(ran.decided.filter((entry) => entry.verdict === 'deny').map((entry) => entry.reason)).toEqual([
+      'the target is the monitor itself',
+    ]);
+  });
+
+  it('a group shared with it is reached but for the monitor', () => {
+    const ran = python(`c = subprocess.Popen(['sleep', '9']); os.kill(0, 10); print(c.wait(), got)`);
+    expect(ran.stdout).toBe("-10 ['usr1']\n");
+    expect(ran.status).toBe(0);
+  });
+});
+
+describe('toward others', () => {
+  it('is judged, by the executable of the target', () => {
+    const pid = outsider();
+    const denied = python(`print(says(lambda: os.kill(${pid}, 15)), os.kill(${pid}, 0))`, DENY_SIGNALS);
+    expect(denied.stdout).toBe('EPERM None\n');
+    expect(
+      denied.decided.filter((entry) => entry.verdict === 'deny').map((entry) => entry.event.object),
+    ).toEqual([{ kind: 'process', pid, path: expect.stringMatching(/sleep|coreutils/) }]);
+    expect(outsiders[0]!.exitCode).toBeNull();
+    expect(outsiders[0]!.signalCode).toBeNull();
+  });
+
+  it('arrives when it is allowed', async () => {
+    const pid = outsider();
+    const ended = new Promise((resolve) => outsiders[0]!.once('exit', (_code, signal) => resolve(signal)));
+    expect(python(`print(says(lambda: os.kill(${pid}, 15)))`).stdout).toBe('None\n');
+    expect(await ended).toBe('SIGTERM');
+  });
+
+  it('a group of others is out of reach, and so is everyone else', () => {
+    const pid = outsider();
+    const ran = python(`print(says(lambda: os.killpg(${pid}, 9)))
+c = subprocess.Popen(['sleep', '9']); print(says(lambda: os.kill(-1, 15)), c.wait())`);
+    expect(ran.stdout).toBe('EPERM\nNone -15\n');
+    expect(ran.status).toBe(0);
+    expect(() => process.kill(pid, 0)).not.toThrow();
+    expect(outsiders[0]!.signalCode).toBeNull();
+  });
+});
