@@ -44,7 +44,8 @@ function objectArguments(object: EventObject): string[] {
     case 'program':
       return object.argv.length > 1 ? ['--', object.path, ...object.argv.slice(1)] : [object.path];
     case 'address':
-      return [endpoint(object)];
+      if (object.protocol === 'netlink') return ['netlink'];
+      return [object.protocol === 'udp' ? `udp:${endpoint(object)}` : endpoint(object)];
     case 'unix':
       return [`unix:${object.path}`];
   }

@@ -22,7 +22,7 @@ const BAD_USAGE = 2;
 export function program(): Command {
   const program = new Command('portcullis')
     .description(
-      'A reference monitor for AI coding agents: every file, process and network operation of a command waits\nat the gate until policy, and where policy asks for it a reviewer, says yes.',
+      'A reference monitor for AI coding agents: every file, process and network operation of a command waits at the gate until policy, and where policy asks for it a reviewer, says yes.',
     )
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')

@@ -11,8 +11,8 @@ import type { CompiledPolicy, RuleInfo } from '../model/policy/compile.ts';
 import type { Judged } from '../model/policy/decide.ts';
 import { type ExplainedWord, type Explanation, explain } from '../model/policy/explain.ts';
 import { ON_ADDRESSES } from '../model/policy/schema.ts';
-import { hostEnvironment } from '../monitor/environment.ts';
 import { loadPolicy } from '../monitor/policies.ts';
+import { bindingsOf } from './bindings.ts';
 import { UsageError } from './errors.ts';
 import { print, safe } from './output.ts';
 
@@ -34,7 +34,7 @@ export function registerPolicy(program: Command): void {
     .command('check')
     .description('check a policy file, or a built-in policy by name')
     .argument('<policy>', 'file, or workspace, read-only, observe')
-    .option('--workspace DIR', `what \${workspace} means (default: the current folder)`)
+    .option('--workspace <DIR>', `what \${workspace} means (default: the current folder)`)
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExamples:\n  portcullis policy check my.yaml\n\nExit status: 0 good, 2 not.')
     .action(check);
@@ -43,11 +43,11 @@ export function registerPolicy(program: Command): void {
     .description('what a policy says of one operation, and by which rule')
     .argument('<operation>', `one of ${OPERATIONS.join(', ')}`)
     .argument('<object...>', 'a path; ADDRESS:PORT or unix:/path; for exec a program and its arguments')
-    .requiredOption('--policy FILE|NAME', 'policy file, or built-in: workspace, read-only, observe')
-    .option('--subject EXE', 'the program that attempts it', '/bin/sh')
-    .option('--to PATH', 'the second name of a rename or link')
+    .requiredOption('--policy <FILE|NAME>', 'policy file, or built-in: workspace, read-only, observe')
+    .option('--subject <EXE>', 'the program that attempts it', '/bin/sh')
+    .option('--to <PATH>', 'the second name of a rename or link')
     .addOption(new Option('--argv <arguments...>', 'arguments of exec, the program name first'))
-    .option('--workspace DIR', `what \${workspace} means (default: the current folder)`)
+    .option('--workspace <DIR>', `what \${workspace} means (default: the current folder)`)
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -63,8 +63,11 @@ Exit status: 0 whatever the verdict, 2 bad input.`,
     .action(explainCommand);
 }
 
+/** Operations on what a link leads to; the others are on the name itself. */
+const FOLLOWS: readonly Operation[] = ['read', 'write', 'truncate', 'chmod', 'chown'];
+
 const load = (policy: string, workspace: string | undefined) =>
-  loadPolicy(policy, hostEnvironment({ workspace: resolve(workspace ?? '.') }));
+  loadPolicy(policy, bindingsOf({ policy, workspace: resolve(workspace ?? '.') }));
 
 function check(nameOrFile: string, { workspace, json }: CheckOptions): void {
   const compiled = load(nameOrFile, workspace);
@@ -117,7 +120,8 @@ function objectOf(
   const takesTwo = operation === 'rename' || operation === 'link';
   if (to !== undefined && !takesTwo) throw new UsageError('--to goes with rename and link');
   if (operation === 'rename' && to === undefined) throw new UsageError('rename needs --to PATH');
-  return { kind: 'path', path: named(given), ...(to === undefined ? {} : { to: named(to) }) };
+  const path = FOLLOWS.includes(operation) ? absolute(given) : named(given);
+  return { kind: 'path', path, ...(to === undefined ? {} : { to: named(to) }) };
 }
 
 function socketOf(text: string): EventObject {
