@@ -29,11 +29,16 @@ export class Scratch {
     return this.#run(command);
   }
 
-  /** Runs `command` under the gate, in a state folder of its own. */
-  gated(options: readonly string[], command: readonly string[]): Promise<Gated> {
+  /** Runs `command` under the gate, in a state folder of its own; `prefix` goes before the gate (taskset). */
+  gated(
+    options: readonly string[],
+    command: readonly string[],
+    prefix: readonly string[] = [],
+  ): Promise<Gated> {
     this.#runs += 1;
     const state = this.state(this.#runs);
     return this.#run([
+      ...prefix,
       join(ROOT, 'bin/portcullis'),
       ...['run', '--workspace', this.workspace, '--state', state, ...options, '--', ...command],
     ]);

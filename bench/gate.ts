@@ -1,0 +1,92 @@
+/**
+ * The gate itself: open+close under the monitor against the cheapest supervisor there can be (floor.c), and the
+ * hook's own time from notification to answer. Each round measures every side in turn; figures are medians.
+ */
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Figure, median } from './report.ts';
+import { ROOT, Scratch } from './scratch.ts';
+
+const ITERATIONS = 50_000;
+const ROUNDS = 5;
+const FLOOR = join(ROOT, 'build/floor');
+
+/** Denies two places and allows the rest, so that every open is judged on its path. */
+const POLICY = `version: 1
+rules:
+  - id: keys
+    effect: deny
+    operations: [read, write, create, delete]
+    paths: ["~/.ssh/**", "**/.env", "**/id_rsa"]
+  - id: rest
+    effect: allow
+    operations: [read, write, create, delete, exec, connect]
+`;
+
+export async function gate(): Promise<Figure[]> {
+  const scratch = new Scratch();
+  try {
+    const policy = join(scratch.root, 'policy.yaml');
+    writeFileSync(policy, POLICY);
+    const target = join(scratch.workspace, 'file');
+    writeFileSync(target, 'x');
+    return [
+      ...(await cores(scratch, policy, target, 'two cores', [])),
+      ...(await cores(scratch, policy, target, 'one core', ['taskset', '-c', '0'])),
+    ];
+  } finally {
+    scratch.dispose();
+  }
+}
+
+async function cores(
+  scratch: Scratch,
+  policy: string,
+  target: string,
+  where: string,
+  pin: readonly string[],
+): Promise<Figure[]> {
+  const plain: number[] = [];
+  const floor: number[] = [];
+  const gated: number[] = [];
+  const p50: number[] = [];
+  const p99: number[] = [];
+  const command = (mode: string) => [FLOOR, mode, String(ITERATIONS), target];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    plain.push(nanoseconds(run([...pin, ...command('plain')])));
+    floor.push(nanoseconds(run([...pin, ...command('answer')])));
+    const ran = await scratch.gated(['--policy', policy], command('opener'), pin);
+    gated.push(nanoseconds(ran.stdout));
+    const counters = lastCounters(scratch.state());
+    p50.push(counters.fast_p50_ns! / 1000);
+    p99.push(counters.fast_p99_ns! / 1000);
+  }
+  const ratios = gated.map((ns, i) => ns / floor[i]!);
+  const group = `open+close, ${where}`;
+  const how = `${ROUNDS} rounds of ${ITERATIONS} in turn, median`;
+  return [
+    { group, name: 'no filter', value: median(plain) / 1000, unit: 'µs', how },
+    { group, name: 'floor: answered at once', value: median(floor) / 1000, unit: 'µs', how },
+    { group, name: 'under the gate', value: median(gated) / 1000, unit: 'µs', how },
+    { group, name: 'gate ÷ floor', value: median(ratios), unit: '×', aim: { atMost: 1.5 }, how },
+    { group, name: 'notification to answer, p50', value: median(p50), unit: 'µs', aim: { atMost: 5 }, how },
+    { group, name: 'notification to answer, p99', value: median(p99), unit: 'µs', aim: { atMost: 20 }, how },
+  ];
+}
+
+function run(command: readonly string[]): string {
+  const ran = spawnSync(command[0]!, command.slice(1), { encoding: 'utf8' });
+  if (ran.status !== 0) throw new Error(`${command.join(' ')} failed: ${ran.stderr}`);
+  return ran.stdout;
+}
+
+const nanoseconds = (json: string): number => (JSON.parse(json) as { ns: number }).ns;
+
+/** The hook's counters as the trail's `end` record has them. */
+export function lastCounters(state: string): Record<string, number> {
+  const rows = run([join(ROOT, 'bin/portcullis'), 'audit', 'show', '--json', state])
+    .trim()
+    .split('\n');
+  return (JSON.parse(rows.at(-1)!) as { counters: Record<string, number> }).counters;
+}

@@ -1,0 +1,143 @@
+/**
+ * The trail and replay, on real records: a run of many opens recorded as a trace and replayed, the same with a
+ * reviewer that allows, and 100,000 records appended and verified.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { FolderStore } from '../monitor/audit/store.ts';
+import { FileTrail } from '../monitor/audit/trail.ts';
+import { verifyTrail } from '../monitor/audit/verify.ts';
+import { hostClock } from '../monitor/clock.ts';
+import { replay } from '../replay/replay.ts';
+import { openTrace } from '../traces/reader.ts';
+import { lastCounters } from './gate.ts';
+import { type Figure, median } from './report.ts';
+import { ROOT, Scratch } from './scratch.ts';
+
+const FAST = 200_000;
+const REVIEWED = 10_000;
+const RECORDS = 100_000;
+const MANY = 1_000_000;
+
+const POLICY = `version: 1
+rules:
+  - id: keys
+    effect: deny
+    operations: [read]
+    paths: ["~/.ssh/**", "**/.env"]
+  - id: asked
+    effect: review
+    operations: [read]
+    paths: ["**/asked"]
+  - id: rest
+    effect: allow
+    operations: [read, write, create, exec]
+`;
+
+/** Answers every review with allow. */
+const REVIEWER = `import json, sys
+for line in sys.stdin:
+    print(json.dumps({"id": json.loads(line)["id"], "verdict": "allow", "reason": "bench"}), flush=True)
+`;
+
+export async function records(): Promise<Figure[]> {
+  const scratch = new Scratch();
+  try {
+    writeFileSync(join(scratch.root, 'policy.yaml'), POLICY);
+    writeFileSync(join(scratch.root, 'reviewer.py'), REVIEWER);
+    for (const name of ['plain', 'asked']) writeFileSync(join(scratch.workspace, name), 'x');
+    return [...(await replays(scratch)), ...(await trail(scratch)), ...(await memory(scratch))];
+  } finally {
+    scratch.dispose();
+  }
+}
+
+async function replays(scratch: Scratch): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  const cases = [
+    { name: 'fast-path events', file: 'plain', count: FAST, aim: 200_000, options: [] },
+    {
+      name: 'reviewed events',
+      file: 'asked',
+      count: REVIEWED,
+      aim: 20_000,
+      options: ['--reviewer', `exec:python3 -u ${join(scratch.root, 'reviewer.py')}`],
+    },
+  ];
+  for (const { name, file, count, aim, options } of cases) {
+    const trace = join(scratch.root, `${file}.trace`);
+    await scratch.gated(
+      ['--policy', join(scratch.root, 'policy.yaml'), '--trace', trace, ...options],
+      [join(ROOT, 'build/floor'), 'opener', String(count), join(scratch.workspace, file)],
+    );
+    const rates: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const started = process.hrtime.bigint();
+      const { events, different } = await replay({ trace: openTrace(trace) });
+      if (different !== 0 || events < count)
+        throw new Error(`replay of ${name}: ${different} of ${events} differ`);
+      rates.push(events / (Number(process.hrtime.bigint() - started) / 1e9));
+    }
+    figures.push({
+      group: 'replay',
+      name,
+      value: median(rates),
+      unit: '/s',
+      aim: { atLeast: aim },
+      how: `a trace of ${count} real opens, reading it included, median of 3`,
+    });
+  }
+  return figures;
+}
+
+async function trail(scratch: Scratch): Promise<Figure[]> {
+  const folder = join(scratch.root, 'trail');
+  mkdirSync(folder);
+  const store = new FolderStore(folder);
+  const trail = new FileTrail({ store, clock: hostClock });
+  const started = process.hrtime.bigint();
+  for (let n = 1; n <= RECORDS; n += 1)
+    trail.append({ kind: 'reads', exe: '/usr/bin/python3.11', pid: n, rule: 'system', count: n % 1000 });
+  await trail.close();
+  const appended = process.hrtime.bigint();
+  const { ok, records } = verifyTrail(new FolderStore(folder));
+  const verified = process.hrtime.bigint();
+  if (!ok || records !== RECORDS) throw new Error('the trail did not verify');
+  const perSecond = (a: bigint, b: bigint) => RECORDS / (Number(b - a) / 1e9);
+  return [
+    { group: 'trail', name: 'append', value: perSecond(started, appended), unit: 'records/s' },
+    { group: 'trail', name: 'verify', value: perSecond(appended, verified), unit: 'records/s' },
+  ];
+}
+
+/** Resident memory of the monitor over a million events. */
+async function memory(scratch: Scratch): Promise<Figure[]> {
+  const ran = await scratch.gated(
+    ['--policy', join(scratch.root, 'policy.yaml')],
+    [join(ROOT, 'build/floor'), 'opener', String(MANY), join(scratch.workspace, 'plain')],
+  );
+  const counted = lastCounters(scratch.state()).counted!;
+  if (counted < MANY) throw new Error(`only ${counted} of ${MANY} opens were counted`);
+  const early = ran.resident[Math.floor(ran.resident.length * 0.2)]!;
+  const late = ran.resident[Math.floor(ran.resident.length * 0.95)]!;
+  const how = `${MANY} opens in one run; resident memory at 20 % and 95 % of it`;
+  return [
+    {
+      group: 'memory',
+      name: 'after ÷ before a million events',
+      value: late / early,
+      unit: '×',
+      aim: { atMost: 1.2 },
+      how,
+    },
+    { group: 'memory', name: 'peak over a million events', value: ran.peak, unit: 'MiB', how },
+  ];
+}
+
+/** The tools that the benchmarks need beside the built project. */
+export function missingTools(): string[] {
+  return ['make', 'cc', 'taskset', 'python3'].filter(
+    (tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0,
+  );
+}
