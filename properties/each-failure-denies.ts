@@ -23,7 +23,7 @@ export const aReviewerThatFailsDenies = overRuns({
     ...calm,
     reviewer: fc.constantFrom('exec', 'human'),
     fastPath: fc.constantFrom('native', 'monitor', 'reviewer', 'off'),
-    plans: plans(reviewed, fc.constantFrom<Behaviour[]>('allow', 'allow', ...FAILING), soon),
+    plans: plans(reviewed, fc.constantFrom<Behaviour[]>('allow', 'allow', ...FAILING), soon, 0),
   },
   holds: (history) => {
     must(history.escaped.length === 0, () => `an error escaped: ${String(history.escaped[0])}`);

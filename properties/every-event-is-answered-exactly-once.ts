@@ -2,12 +2,14 @@
  * P1, complete mediation: every event gets exactly one answer, an answer opens the gate only where an allow was
  * recorded for it, and the hook's own counters agree with the trail to the last event.
  */
+import fc from 'fast-check';
 import { verifyTrail } from '../monitor/audit/verify.ts';
 import { must } from './check.ts';
 import { gated, type History, recordsOf } from './history.ts';
 import { MemoryStore } from './memory-store.ts';
 import { overRuns } from './over-runs.ts';
-import { calm } from './scenario.ts';
+import { BEHAVIOURS, type Behaviour, calm, plans, span } from './scenario.ts';
+import { attempt, reading, reviewed } from './universe.ts';
 
 export const everyEventIsAnsweredExactlyOnce = overRuns({
   name: 'every-event-is-answered-exactly-once',
@@ -53,7 +55,15 @@ export const countersReconcileWithTheTrail = overRuns({
   name: 'counters-reconcile-with-the-trail',
   sentence: "the hook's counters, the records of the trail and what was released agree exactly",
   promise: 'P1',
-  chosen: { audit: calm.audit },
+  chosen: {
+    audit: calm.audit,
+    fastPath: fc.constantFrom('native', 'native', 'monitor', 'reviewer', 'off'),
+    plans: plans(
+      fc.oneof(reading, attempt, reviewed),
+      fc.constantFrom<Behaviour[]>('allow', ...BEHAVIOURS),
+      span(12),
+    ),
+  },
   holds: (history) => {
     cameToRest(history);
     const verification = verifyTrail(MemoryStore.of(history.written));

@@ -39,6 +39,8 @@ export interface Plan {
   readonly reviewer: Behaviour;
   /** A native fast path puts it up for review whatever its table says, as a hook gone wrong might. */
   readonly doubted: boolean;
+  /** The caller is killed this long after its attempt, if it still waits; null: it is not. */
+  readonly killed: Span | null;
 }
 
 export interface Scenario {
@@ -61,7 +63,7 @@ export interface Scenario {
   readonly crash: { readonly step: number; readonly power: boolean; readonly torn: number } | null;
 }
 
-const span = (most: number): fc.Arbitrary<Span> =>
+export const span = (most: number): fc.Arbitrary<Span> =>
   fc.record({ tenths: fc.nat({ max: most }), plus: fc.constantFrom<(-1 | 0 | 1)[]>(0, -1, 1) });
 
 /** ns of a span. Never negative. */
@@ -99,7 +101,8 @@ export const chances: { readonly [K in keyof Scenario]: fc.Arbitrary<Scenario[K]
   crash: fc.constant<Scenario['crash']>(null),
 };
 
-/** Plans for up to eight attempts; one in `doubts` is doubted by the hook, none where that is 0. */
+/** Plans for up to eight attempts; one in `doubts` is doubted by the hook, and some callers are
+ * killed; none where that is 0. */
 export function plans(
   attempts: fc.Arbitrary<Attempt>,
   reviewer: fc.Arbitrary<Behaviour>,
@@ -108,7 +111,8 @@ export function plans(
 ): fc.Arbitrary<Plan[]> {
   const doubted =
     doubts === 0 ? fc.constant(false) : fc.nat({ max: doubts - 1 }).map((chance) => chance === doubts - 1);
-  return fc.array(fc.record({ gap: span(6), attempt: attempts, after, reviewer, doubted }), {
+  const killed = doubts === 0 ? fc.constant(null) : fc.option(span(9), { freq: 8 });
+  return fc.array(fc.record({ gap: span(6), attempt: attempts, after, reviewer, doubted, killed }), {
     minLength: 1,
     maxLength: 8,
   });
@@ -160,7 +164,7 @@ export function showScenario(scenario: Scenario): string {
         ]),
     ...scenario.plans.map(
       (plan, i) =>
-        `${i + 1}. +${showSpan(plan.gap)}: ${showAttempt(plan.attempt)}; reviewer ${plan.reviewer} after ${showSpan(plan.after)}${plan.doubted ? '; doubted by the hook' : ''}`,
+        `${i + 1}. +${showSpan(plan.gap)}: ${showAttempt(plan.attempt)}; reviewer ${plan.reviewer} after ${showSpan(plan.after)}${plan.doubted ? '; doubted by the hook' : ''}${plan.killed === null ? '' : `; caller killed after ${showSpan(plan.killed)}`}`,
     ),
   ].join('\n');
 }

@@ -23,8 +23,9 @@ export interface Release {
   /** ns. */
   readonly at: number;
   readonly step: number;
-  /** Who gave the answer: the fast path, the monitor, the hook at the deadline, the kernel for a dead hook. */
-  readonly by: 'fast-path' | 'monitor' | 'deadline' | 'death';
+  /** Who gave the answer: the fast path, the monitor, the hook at the deadline or because the caller was killed,
+   * the kernel for a dead hook. */
+  readonly by: 'fast-path' | 'monitor' | 'deadline' | 'killed' | 'death';
 }
 
 /** One call of `answer`, right or wrong. */
@@ -117,6 +118,12 @@ export class ScriptedHook implements Hook {
       this.#expired += 1;
       this.#release(event.n, 'deny', event.deadline, 'deadline');
     }
+  }
+
+  /** The caller of the arrival at `index` is killed: nobody waits for an answer any more. */
+  kill(index: number, at: number): void {
+    const event = this.arrivals[index];
+    if (event !== undefined && this.#pending.delete(event.n)) this.#release(event.n, 'deny', at, 'killed');
   }
 
   /** When the hook next acts by itself. */

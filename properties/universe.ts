@@ -151,6 +151,19 @@ export const routine: fc.Arbitrary<Attempt> = fc.record({
   subject,
 });
 
+/** Reads that the base policies allow: counted, where the hook decides them. */
+export const reading: fc.Arbitrary<Attempt> = fc.record({
+  operation: fc.constant<Operation>('read'),
+  also: fc.constant<Operation[]>([]),
+  object: fc
+    .constantFrom(`${WORKSPACE}/main.c`, '/usr/lib/libc.so')
+    .map((name): EventObject => ({ kind: 'path', path: name })),
+  subject: fc.record({
+    exe: fc.constantFrom('/usr/bin/node', '/opt/\udcff'),
+    pid: fc.constantFrom(101, 102),
+  }),
+});
+
 /** One line for a person. */
 export function showAttempt({ operation, also, object, subject: who }: Attempt): string {
   const what = [operation, ...also].join('+');

@@ -115,9 +115,12 @@ class World {
     });
     this.#monitor = monitor;
     let at = START;
-    for (const plan of scenario.plans) {
+    for (const [index, plan] of scenario.plans.entries()) {
       at += length(plan.gap, scenario.deadline);
       this.#agenda.add(at, () => this.#arrive(plan));
+      if (plan.killed === null) continue;
+      const end = at + length(plan.killed, scenario.deadline);
+      this.#agenda.add(end, () => this.#hook.kill(index, end));
     }
     let ending = await this.#drive(() => this.#quiet());
     if (ending === 'settled') ending = await this.#close(monitor, trail);

@@ -3,8 +3,8 @@
  *
  *   start (decision | reads | review | verdict | late | anomaly)* (end | recovered)    once per run
  *
- * Within a run: event numbers are given once; each review gets exactly one verdict; `late` follows an allowed
- * verdict; at `end` nothing is pending and the hook's counters agree with the records.
+ * Within a run: event numbers are given once; each review gets exactly one verdict; `late` follows an allow that
+ * the monitor recorded; at `end` nothing is pending and the hook's counters agree with the records.
  * Memory: proportional to the reviews pending and the gaps in the numbering, not to the trail.
  */
 import { isOperation } from '../../model/operation.ts';
@@ -53,14 +53,16 @@ export class Ledger {
   /** Numbers of reviews without verdict, in order of arrival. */
   readonly pending = new Set<number>();
   tally: Tally = { events: 0, counted: 0 };
-  /** Reviewed events whose recorded verdict is allow and that may still turn out late. */
+  /** Whether decisions are the monitor's own, recorded before it answers, and so may turn out late as well. */
+  #placed = false;
+  /** Events whose recorded verdict is allow and that may still turn out late. */
   readonly #allowed = new Set<number>();
 
   /** Takes the next payload. Returns what is wrong with it, in a sentence, or null. */
   accept(payload: RecordedPayload): string | null {
     if (payload.kind === 'start') {
       if (this.open) return 'a run starts before the one before it ended';
-      this.#begin(payload.run, payload.boot);
+      this.#begin(payload);
       return null;
     }
     if (payload.kind === 'recovered') {
@@ -71,6 +73,7 @@ export class Ledger {
     if (!this.open) return `a record of kind ${String(payload.kind)} outside a run`;
     switch (payload.kind) {
       case 'decision':
+        if (payload.verdict === 'allow' && this.#placed) this.#allow(payload.event?.n);
         return misjudged(payload) ?? this.#arrive(payload.event?.n, payload.event?.operation);
       case 'review': {
         const wrong = this.#arrive(payload.event?.n, payload.event?.operation);
@@ -99,7 +102,7 @@ export class Ledger {
     }
   }
 
-  #begin(run: string, boot: string): void {
+  #begin({ run, boot, fast_path }: Extract<RecordedPayload, { kind: 'start' }>): void {
     this.open = true;
     this.runs += 1;
     this.run = run;
@@ -107,6 +110,7 @@ export class Ledger {
     this.numbers = new Numbers();
     this.pending.clear();
     this.#allowed.clear();
+    this.#placed = fast_path !== 'native';
     this.tally = { events: 0, counted: 0 };
   }
 
