@@ -1,3 +1,4 @@
+// The journal's writer and its native reader: the ring of wire.h in a mapped file. See journal.h for its promises.
 #include "journal.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+// The pool of workers for attempts that may wait for something outside. See slow.h for its promises.
 #include "slow.h"
 
 #include <sched.h>
