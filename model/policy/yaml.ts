@@ -85,8 +85,8 @@ export class Source {
         const at = this.position(node.range?.[0] ?? 0);
         if (isAlias(node)) this.complain(at, 'an alias (*name)', 'write the value out');
         else if (node.anchor !== undefined) this.complain(at, 'an anchor (&name)', 'remove it');
-        if (!isAlias(node) && node.tag !== undefined && /^!/.test(node.tag))
-          this.complain(at, `a tag (${node.tag})`, 'remove it');
+        if (!isAlias(node) && node.tag !== undefined)
+          this.complain(at, `a tag (${node.tag.replace(/^tag:yaml.org,2002:/, '!!')})`, 'remove it');
       },
       Pair: (_, pair) => {
         if (isScalar(pair.key) && pair.key.value === '<<')
