@@ -3,15 +3,29 @@
  * reviewer is asked only about events that policy put up for review. Judged by the oracle (model/oracle.ts),
  * which shares no code with what the monitor uses.
  */
+import fc from 'fast-check';
 import { must } from './check.ts';
 import { gated } from './history.ts';
 import { opinion } from './opinion.ts';
 import { overRuns } from './over-runs.ts';
+import { BASE } from './policies.ts';
+import { BEHAVIOURS, type Behaviour, chances, plans, span } from './scenario.ts';
+import { type Attempt, attempt, reviewed } from './universe.ts';
+
+const ofAStranger = reviewed.map((one): Attempt => ({ ...one, subject: { exe: '/opt/stranger', pid: 103 } }));
 
 export const denyIsFinal = overRuns({
   name: 'deny-is-final',
   sentence: 'no later layer turns a deny into an allow',
   promise: 'P4',
+  chosen: {
+    policy: fc.oneof(fc.constant(BASE['strict-gateway']), chances.policy),
+    plans: plans(
+      fc.oneof(reviewed, attempt, ofAStranger),
+      fc.constantFrom<Behaviour[]>('allow', 'allow', ...BEHAVIOURS),
+      span(10),
+    ),
+  },
   holds: (history) => {
     for (const { n, verdict } of history.releases) {
       const event = history.arrivals.find((event) => event.n === n);

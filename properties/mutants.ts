@@ -71,6 +71,14 @@ export const mutants: readonly Mutant[] = [
     why: 'an event beyond the limit is dropped in silence',
   },
   {
+    name: 'end-leaves-events-waiting',
+    file: MONITOR,
+    find: 'this.#stopped = true; for (const waiting of [...this.#waiting.values()])',
+    replace: 'this.#stopped = true; for (const waiting of [])',
+    caughtBy: 'every-event-is-answered-exactly-once',
+    why: 'what waits when the run ends is never answered',
+  },
+  {
     name: 'deny-answered-as-allow',
     file: MONITOR,
     find: 'this.#options.hook.answer(n, verdict)',
@@ -175,14 +183,6 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (!this.#inFlight.has(id)) return; if (false)',
     caughtBy: 'a-reviewer-that-fails-denies',
     why: 'an answer for an id that was never asked is no violation',
-  },
-  {
-    name: 'floods-endured',
-    file: WIRE,
-    find: 'new Lines(MAX_LINE)',
-    replace: 'new Lines(MAX_LINE * 1000)',
-    caughtBy: 'a-reviewer-that-fails-denies',
-    why: 'a line of any length is gathered',
   },
   {
     name: 'sync-error-swallowed',

@@ -12,7 +12,9 @@ import { TraceWriter } from '../traces/writer.ts';
 import { must } from './check.ts';
 import type { History } from './history.ts';
 import { overRuns } from './over-runs.ts';
-import { chances } from './scenario.ts';
+import { BASE } from './policies.ts';
+import { type Behaviour, calm, chances, plans, span } from './scenario.ts';
+import { reviewed } from './universe.ts';
 
 /** The trace that `run --trace` would have written. */
 function traceOf(history: History): Uint8Array[] {
@@ -54,7 +56,9 @@ export const replayIsExact = overRuns({
   sentence: 'a recorded trace replays to the same verdicts and the same audit payloads, byte for byte',
   promise: 'P8',
   chosen: {
-    audit: fc.oneof(fc.constant({ kind: 'ok' as const }), chances.audit),
+    audit: fc.oneof(calm.audit, chances.audit),
+    policy: fc.oneof(fc.constant(BASE['strict-gateway']), chances.policy),
+    plans: fc.oneof(chances.plans, plans(reviewed, fc.constant<Behaviour>('allow'), span(2))),
   },
   holds: async (history) => {
     const replayed: RecordedPayload[] = [];
