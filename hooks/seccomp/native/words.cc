@@ -2,7 +2,6 @@
 // same claims in the same order, so the same rule decides.
 #include "table.h"
 
-#include <cinttypes>
 #include <cstdio>
 #include <initializer_list>
 
@@ -64,12 +63,16 @@ void judge_program(Judge& judge, Op op, const std::string& path, const std::stri
 }
 
 void judge_address(Judge& judge, Op op, const Event& event) {
-  char hex[33];
-  for (int i = 0; i < 16; i++) snprintf(hex + 2 * i, 3, "%02x", event.address[i]);
+  constexpr char kDigits[] = "0123456789abcdef";
+  char hex[32];
+  for (int i = 0; i < 16; i++) {
+    hex[2 * i] = kDigits[event.address[i] >> 4];
+    hex[2 * i + 1] = kDigits[event.address[i] & 15];
+  }
   char port[8];
   snprintf(port, sizeof port, "%u", event.port);
   const std::string_view protocol = kProtocols[event.protocol < 4 ? event.protocol : 3];
-  judge.claim(op, {protocol, std::string_view(hex, 32), port, std::string_view()});
+  judge.claim(op, {protocol, std::string_view(hex, sizeof hex), port, std::string_view()});
 }
 
 uint32_t word_at(const uint8_t* bytes, size_t offset) {
@@ -138,7 +141,7 @@ bool Table::parse(const uint8_t* bytes, size_t size, Table& out, std::string& er
     return false;
   };
   size_t at = 0;
-  out.automata_.clear();
+  Table table;
   do {
     const uint8_t* here = bytes + at;
     const size_t left = size - at;
@@ -146,12 +149,13 @@ bool Table::parse(const uint8_t* bytes, size_t size, Table& out, std::string& er
     const uint32_t version = word_at(here, 4);
     if (version != kAlone && version != kOneOfSeveral) return bad("another version");
     const uint64_t states = word_at(here, 8), classes = word_at(here, 12), start = word_at(here, 16);
+    const uint32_t rules = word_at(here, 20);
     if (states == 0 || states > 65535 || classes == 0 || classes > 256 || start >= states) return bad("sizes");
     const size_t labels_at = kHeaderBytes + 256, next_at = labels_at + states * 4;
     const size_t bytes_here = next_at + (states * classes * 2 + 3) / 4 * 4;
     if (left < bytes_here) return bad("too short");
     if (version == kAlone && left != bytes_here) return bad("bytes after its end");
-    if (out.automata_.size() == kMostAutomata) return bad("too many automata");
+    if (table.automata_.size() == kMostAutomata) return bad("too many automata");
     Automaton automaton;
     automaton.start_ = static_cast<uint32_t>(start);
     automaton.classes_ = static_cast<uint32_t>(classes);
@@ -161,14 +165,15 @@ bool Table::parse(const uint8_t* bytes, size_t size, Table& out, std::string& er
     automaton.labels_.resize(states);
     memcpy(automaton.labels_.data(), here + labels_at, states * 4);
     for (const uint32_t label : automaton.labels_)
-      if ((label & 3) > 2) return bad("an unknown effect");
+      if ((label & 3) > 2 || ((label >> 2) >= rules && (label >> 2) != kNoRule)) return bad("an unknown effect or rule");
     automaton.next_.resize(states * classes);
     memcpy(automaton.next_.data(), here + next_at, states * classes * 2);
     for (const uint16_t state : automaton.next_)
       if (state >= states) return bad("a transition to nowhere");
-    out.automata_.push_back(std::move(automaton));
+    table.automata_.push_back(std::move(automaton));
     at += bytes_here;
   } while (at < size);
+  out = std::move(table);
   return true;
 }
 
