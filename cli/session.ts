@@ -23,6 +23,8 @@ import { version } from './version.ts';
 
 /** Bytes of the journal between hook and monitor: some 40,000 events. */
 const JOURNAL_BYTES = 8 << 20;
+/** Anomalies told at the end of a run; the trail has more. */
+const MAX_REMARKS = 20;
 /** How often a trace under way is written out, for those who follow it. */
 const TRACE_FLUSH_MS = 100;
 
@@ -182,7 +184,10 @@ async function runWith(
       trace?.write(judged);
       settings.onJudged?.(judged);
     },
-    onAnomaly: (what, detail) => remarks.push(`${what}: ${detail}`),
+    onAnomaly: (what, detail) => {
+      // All are counted and the first thousand recorded in the trail; these lines are for a person.
+      if (remarks.length < MAX_REMARKS) remarks.push(`${what}: ${detail}`);
+    },
     onFatal: (message) => onTrailFailure(message),
   });
   parts.add(() => monitor.stop());
