@@ -28,11 +28,11 @@ import {
 } from './scenario.ts';
 import { StallingClock } from './stalling-clock.ts';
 import { attempt, routine } from './universe.ts';
-import { runScenario } from './world.ts';
+import { interleaving, runScenario } from './world.ts';
 
 interface Crash {
   readonly scenario: Scenario;
-  readonly scheduler: fc.Scheduler;
+  readonly interleaving: number;
   /** Recovery dies at its write with this number, first time round; 0: it does not. */
   readonly again: number;
 }
@@ -42,8 +42,8 @@ interface Aftermath {
   readonly recovered: readonly Recorded[];
 }
 
-async function aftermath({ scenario, scheduler, again }: Crash): Promise<Aftermath | null> {
-  const history = await runScenario(scenario, scheduler);
+async function aftermath({ scenario, interleaving, again }: Crash): Promise<Aftermath | null> {
+  const history = await runScenario(scenario, interleaving);
   if (!history.crashed) return null;
   const power = scenario.crash?.power === true;
   const lastN = history.arrivals.reduce((most, { n }) => Math.max(most, n), 0);
@@ -73,18 +73,18 @@ function overCrashes(
     ...statement,
     cases: fc.record({
       scenario: scenarios({ audit: fc.oneof(calm.audit, chances.audit), crash: crashes, ...chosen }),
-      scheduler: fc.scheduler(),
+      interleaving,
       again: fc.oneof(fc.constant(0), fc.nat({ max: 4 })),
     }),
     holds: async (crash) => {
       const after = await aftermath(crash);
       if (after !== null) holds(after);
     },
-    show: async ({ scenario, scheduler, again }) =>
+    show: async ({ scenario, interleaving, again }) =>
       [
         showScenario(scenario),
         again === 0 ? '' : `recovery dies at its write ${again}, then runs again`,
-        showHistory(await runScenario(scenario, scheduler)),
+        showHistory(await runScenario(scenario, interleaving)),
       ].join('\n'),
   });
 }

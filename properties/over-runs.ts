@@ -7,7 +7,7 @@ import { property } from './check.ts';
 import { type History, showHistory } from './history.ts';
 import type { Property } from './property.ts';
 import { type Chosen, type Scenario, scenarios, showScenario } from './scenario.ts';
-import { runScenario } from './world.ts';
+import { interleaving, runScenario } from './world.ts';
 
 interface OverRuns {
   readonly name: string;
@@ -20,16 +20,15 @@ interface OverRuns {
 
 interface Case {
   readonly scenario: Scenario;
-  readonly scheduler: fc.Scheduler;
+  readonly interleaving: number;
 }
 
 export function overRuns({ chosen, holds, ...statement }: OverRuns): Property {
   return property<Case>({
     ...statement,
-    cases: fc.record({ scenario: scenarios(chosen), scheduler: fc.scheduler() }),
-    holds: async ({ scenario, scheduler }) => holds(await runScenario(scenario, scheduler)),
-    // The scheduler handed over here is as it was before the run: the run repeats exactly.
-    show: async ({ scenario, scheduler }) =>
-      `${showScenario(scenario)}\n${showHistory(await runScenario(scenario, scheduler))}`,
+    cases: fc.record({ scenario: scenarios(chosen), interleaving }),
+    holds: async ({ scenario, interleaving }) => holds(await runScenario(scenario, interleaving)),
+    show: async ({ scenario, interleaving }) =>
+      `${showScenario(scenario)}\ninterleaving ${interleaving}\n${showHistory(await runScenario(scenario, interleaving))}`,
   });
 }

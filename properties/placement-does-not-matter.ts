@@ -8,11 +8,11 @@ import type { Verdict } from '../model/verdict.ts';
 import { must, property } from './check.ts';
 import { type History, recordsOf } from './history.ts';
 import { calm, type Scenario, scenarios, showScenario } from './scenario.ts';
-import { runScenario } from './world.ts';
+import { interleaving, runScenario } from './world.ts';
 
 interface Case {
   readonly scenario: Scenario;
-  readonly schedulers: readonly fc.Scheduler[];
+  readonly interleavings: readonly number[];
 }
 
 const PLACEMENTS = FAST_PATHS.filter((fastPath) => fastPath !== 'off');
@@ -36,14 +36,14 @@ export const placementDoesNotMatter = property<Case>({
   cases: fc.record({
     // `record: all`, so that an allowed read is on record wherever it was decided.
     scenario: scenarios({ ...calm, deadline: fc.constant(4e9), fastPath: fc.constant('native') }),
-    schedulers: fc.tuple(fc.scheduler(), fc.scheduler(), fc.scheduler()),
+    interleavings: fc.tuple(interleaving, interleaving, interleaving),
   }),
   weight: 0.5,
-  holds: async ({ scenario, schedulers }) => {
+  holds: async ({ scenario, interleavings }) => {
     const policy = { ...scenario.policy, record: 'all' as const };
     const results = [];
     for (const [i, fastPath] of PLACEMENTS.entries())
-      results.push(verdicts(await runScenario({ ...scenario, policy, fastPath }, schedulers[i]!)));
+      results.push(verdicts(await runScenario({ ...scenario, policy, fastPath }, interleavings[i]!)));
     const [first, ...others] = results;
     for (const [i, other] of others.entries())
       for (const [k, verdict] of other.entries())

@@ -9,7 +9,7 @@ import { verifyTrail } from '../monitor/audit/verify.ts';
 import { must, property } from './check.ts';
 import { MemoryStore } from './memory-store.ts';
 import { calm, type Scenario, scenarios, showScenario } from './scenario.ts';
-import { runScenario } from './world.ts';
+import { interleaving, runScenario } from './world.ts';
 
 /** Positions are fractions, 0 ≤ x < 1, of the trail's bytes or lines. */
 type Tampering =
@@ -52,7 +52,7 @@ const tampering: fc.Arbitrary<Tampering> = fc.oneof(
 
 interface Case {
   readonly scenario: Scenario;
-  readonly scheduler: fc.Scheduler;
+  readonly interleaving: number;
   readonly tamperings: readonly Tampering[];
 }
 
@@ -62,11 +62,11 @@ export const tamperingIsDetected = property<Case>({
   promise: 'P6',
   cases: fc.record({
     scenario: scenarios({ ...calm, segmentBytes: fc.constant(64 << 20) }),
-    scheduler: fc.scheduler(),
+    interleaving,
     tamperings: fc.array(tampering, { minLength: 1, maxLength: 12 }),
   }),
-  holds: async ({ scenario, scheduler, tamperings }) => {
-    const { written } = await runScenario(scenario, scheduler);
+  holds: async ({ scenario, interleaving, tamperings }) => {
+    const { written } = await runScenario(scenario, interleaving);
     const good = Buffer.from(written[0]!);
     const verification = verifyTrail(MemoryStore.of([good]));
     must(

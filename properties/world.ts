@@ -7,7 +7,7 @@
  * What time may do: it goes on only once due timers have fired and reviews were delivered, except while the
  * scenario stalls the event loop. Answers and syncs may lag behind time as long as they like.
  */
-import type fc from 'fast-check';
+import fc from 'fast-check';
 import type { CompiledPolicy } from '../model/policy/compile.ts';
 import { FileTrail } from '../monitor/audit/trail.ts';
 import type { JudgedEvent } from '../monitor/judged.ts';
@@ -25,9 +25,14 @@ import { StallingClock } from './stalling-clock.ts';
 const START = 1_000_000_000_000;
 const MOST_STEPS = 4_000;
 
-/** Runs `scenario`; `scheduler` chooses the interleaving. What the monitor throws is in `escaped`. */
-export function runScenario(scenario: Scenario, scheduler: fc.Scheduler): Promise<History> {
-  return new World(scenario, scheduler, compiled(scenario.policy)).run();
+/** Which of the possible interleavings a run takes: the seed of its scheduler. */
+export const interleaving = fc.nat();
+
+/** Runs `scenario` in one interleaving. What the monitor throws is in `escaped`. */
+export function runScenario(scenario: Scenario, interleaving: number): Promise<History> {
+  // A new scheduler for each run: a used one does not repeat itself.
+  const [scheduler] = fc.sample(fc.scheduler(), { seed: interleaving, numRuns: 1 });
+  return new World(scenario, scheduler!, compiled(scenario.policy)).run();
 }
 
 type Ending = 'settled' | 'crashed' | 'endless';
