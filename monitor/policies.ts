@@ -1,7 +1,7 @@
 /**
  * Finds, reads and compiles a policy: a built-in one by its name, any other by its file.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type CompiledPolicy, compile } from '../model/policy/compile.ts';
 import type { Environment } from '../model/policy/environment.ts';
@@ -47,7 +47,8 @@ function textOf(file: string): string {
 function bytesOf(file: string): Uint8Array {
   let fd: number;
   try {
-    fd = openSync(file, 'r');
+    // Not blocking: a FIFO must be refused, not waited for.
+    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const hint = `give a file, or one of the built-in policies: ${BUILT_IN.join(', ')}`;
