@@ -108,6 +108,37 @@ describe('toward the monitor', () => {
   });
 });
 
+describe('other acts on the monitor', () => {
+  it.each([
+    ['a CPU limit', 'resource.prlimit(monitor, resource.RLIMIT_CPU, (1000, 1000))', 'EPERM'],
+    ['a look at its limits', 'resource.prlimit(monitor, resource.RLIMIT_CPU)[0] != 0', 'True'],
+    ['its affinity', 'os.sched_setaffinity(monitor, {0})', 'EPERM'],
+    ['its scheduling', 'os.sched_setscheduler(monitor, os.SCHED_IDLE, os.sched_param(0))', 'EPERM'],
+    ['its priority', 'os.setpriority(os.PRIO_PROCESS, monitor, 19)', 'EPERM'],
+    ['the priority of the group it is in', 'os.setpriority(os.PRIO_PGRP, 0, 19)', 'EPERM'],
+    ['the priority of all its user has', 'os.setpriority(os.PRIO_USER, 0, 19)', 'EPERM'],
+    ['signals of a pipe', 'fcntl.fcntl(0, fcntl.F_SETOWN, monitor)', 'EPERM'],
+    ['signals of a pipe, named in memory', 'fcntl.fcntl(0, 15, struct.pack("ii", 1, monitor))', 'EPERM'],
+    ['signals of a socket', 'fcntl.ioctl(0, 0x8901, struct.pack("i", monitor))', 'EPERM'],
+  ])('%s', (_name, call, stdout) => {
+    const ran = python(`import fcntl, resource, struct\nprint(says(lambda: ${call}))`);
+    expect(ran.stdout).toBe(`${stdout}\n`);
+  });
+
+  it('are free toward oneself and one’s own', () => {
+    const ran = python(`import fcntl, resource
+c = subprocess.Popen(['sleep', '9']); r, w = os.pipe()
+for pid in 0, os.getpid(), c.pid:
+    os.sched_setaffinity(pid, {0}); os.setpriority(os.PRIO_PROCESS, pid, 5); resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+signal.signal(signal.SIGIO, lambda *_: got.append('io'))
+fcntl.fcntl(r, fcntl.F_SETOWN, os.getpid()); fcntl.fcntl(r, fcntl.F_SETFL, os.O_ASYNC); os.write(w, b'x'); print(got)
+c.kill()`);
+    expect(ran.stderr).toBe('');
+    expect(ran.stdout).toBe("['io']\n");
+    expect(ran.denied).toEqual([]);
+  });
+});
+
 describe('toward others', () => {
   it('is judged, by the executable of the target', () => {
     const pid = outsider();

@@ -53,6 +53,31 @@ Code on_values(int i, const std::vector<unsigned>& values, unsigned action) {
   return code;
 }
 
+// The action of the case that the low half of argument `i` equals, else allowed.
+struct Case {
+  unsigned value, action;
+};
+Code on_cases(int i, std::initializer_list<Case> cases) {
+  Code code{load(low(i))};
+  for (const auto& [value, action] : cases) {
+    code.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1));
+    code.push_back(answer(action));
+  }
+  code.push_back(answer(kAllow));
+  return code;
+}
+
+// Allowed when the low half of argument `i` is 0: oneself. Else notified.
+Code on_others(int i) {
+  return {load(low(i)), jump(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1), answer(kAllow), answer(kNotify)};
+}
+
+// Allowed when argument 0 is `kind`, a process, and argument 1 is 0: oneself. Else notified.
+Code on_others_of_kind(unsigned kind) {
+  return {load(low(0)), jump(BPF_JMP | BPF_JEQ | BPF_K, kind, 0, 3), load(low(1)),
+          jump(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1), answer(kAllow), answer(kNotify)};
+}
+
 // `action` when argument `i` is a pointer other than NULL, else allowed.
 Code on_pointer(int i, unsigned action) {
   return {load(low(i)), jump(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2), load(high(i)),
@@ -105,12 +130,21 @@ std::vector<Leaf> leaves_of(bool privileged) {
 #endif
   leaves.push_back({__NR_clone, on_bits(0, kNamespaces | kCloneParent, fail(EPERM), kAllow)});
   leaves.push_back({__NR_unshare, on_bits(0, kNamespaces | kNewTime, fail(EPERM), kAllow)});
-  // Typing into a terminal that an outsider reads.
-  constexpr unsigned kTiocsti = 0x5412, kTioclinux = 0x541c;
-  leaves.push_back({__NR_ioctl, on_values(1, {kTiocsti, kTioclinux}, fail(EPERM))});
-  // A lease would make the monitor's own open wait for the subject.
-  constexpr unsigned kSetLease = 1024;
-  leaves.push_back({__NR_fcntl, on_values(1, {kSetLease}, fail(EAGAIN))});
+  // Typing into a terminal that an outsider reads; naming, in memory, a process for signals.
+  constexpr unsigned kTiocsti = 0x5412, kTioclinux = 0x541c, kSetOwner = 0x8901, kSetGroup = 0x8902;
+  leaves.push_back({__NR_ioctl, on_values(1, {kTiocsti, kTioclinux, kSetOwner, kSetGroup}, fail(EPERM))});
+  // A lease would make the monitor's own open wait for the subject. An owner is sent signals; named in a register
+  // it is looked at, named in memory refused.
+  constexpr unsigned kLease = 1024, kOwner = 8, kOwnerInMemory = 15;
+  leaves.push_back(
+      {__NR_fcntl, on_cases(1, {{kLease, fail(EAGAIN)}, {kOwner, kNotify}, {kOwnerInMemory, fail(EPERM)}})});
+  // Limits, scheduling and memory of processes other than oneself.
+  for (const int nr : {__NR_prlimit64, __NR_sched_setaffinity, __NR_sched_setscheduler, __NR_sched_setparam,
+                       __NR_sched_setattr, __NR_migrate_pages, __NR_move_pages})
+    leaves.push_back({nr, on_others(0)});
+  constexpr unsigned kPriorityProcess = 0, kIoPriorityProcess = 1;
+  leaves.push_back({__NR_setpriority, on_others_of_kind(kPriorityProcess)});
+  leaves.push_back({__NR_ioprio_set, on_others_of_kind(kIoPriorityProcess)});
   // PR_SET_MM can rename a process's executable.
   constexpr unsigned kSetMm = 35, kBoundingDrop = 24, kSecureBits = 28, kAmbient = 47;
   Code prctl = on_values(0, {kSetMm}, fail(EPERM));

@@ -170,12 +170,14 @@ using Prepared = std::variant<std::unique_ptr<Attempt>, Fails, Refused, Harmless
 // words.cc       Decision decide(const Table&, const Event&): builds the words of model/word.ts and walks them
 // path_ops.cc    prepare_path(Caller&) for open … chown
 // exec.cc        prepare_exec(Caller&), sealing
-// net_ops.cc     prepare_net(Caller&) for connect, bind, sendto, sendmsg, sendmmsg
+// net_ops.cc     prepare_net(Caller&) for connect, bind; with send_ops.cc sendto, sendmsg, sendmmsg
 // signal_ops.cc  prepare_signal(Caller&)
+// peer_ops.cc    prepare_peer(Caller&) for other acts on a process by its id
 Prepared prepare_path(Caller& caller);
 Prepared prepare_exec(Caller& caller);
 Prepared prepare_net(Caller& caller);
 Prepared prepare_signal(Caller& caller);
+Prepared prepare_peer(Caller& caller);
 
 // Facts about this run that handlers need; set once before the first notification, read-only afterwards.
 struct Run {
