@@ -2,15 +2,28 @@
  * P2, the deadline: no allow is given at or after it, by the monitor's own reckoning and whatever the hook would
  * still refuse; and each event is answered by it, whether or not the monitor's event loop is alive.
  */
+import fc from 'fast-check';
 import { must } from './check.ts';
 import { eventOf, gated, type History, recordsOf } from './history.ts';
 import { overRuns } from './over-runs.ts';
+import { BEHAVIOURS, type Behaviour, calm, chances, plans, span } from './scenario.ts';
+import { attempt, reviewed } from './universe.ts';
 
 export const noAllowAtOrAfterTheDeadline = overRuns({
   name: 'no-allow-at-or-after-the-deadline',
   sentence:
     'the monitor gives no allow at or after the deadline of the event, and records none as given then',
   promise: 'P2',
+  chosen: {
+    reviewer: fc.constantFrom('exec', 'human'),
+    audit: fc.oneof(calm.audit, chances.audit),
+    stalls: fc.array(fc.record({ at: span(10), length: span(10) }), { minLength: 1, maxLength: 3 }),
+    plans: plans(
+      fc.oneof(reviewed, reviewed, attempt),
+      fc.constantFrom<Behaviour[]>('allow', 'allow', 'allow', 'allow', ...BEHAVIOURS),
+      span(11),
+    ),
+  },
   holds: (history) => {
     for (const { n, verdict, at } of history.calls)
       if (verdict === 'allow') {
