@@ -243,10 +243,9 @@ function matcher(regex: Regex): Match {
   };
 }
 
-/** Characters outside ASCII as groups of their UTF-8 bytes. */
 const utf8 = (text: string) => text.replace(/[^\0-\x7f]/gu, (char) => `(?:${latin(toBytes(char))})`);
 
-/** Reads an argument pattern, or what a glob became. */
+/** Reads an argument pattern (its non-ASCII characters being groups of bytes), or what a glob became. */
 function parse(source: string): Regex {
   let at = 0;
   const take = (token: RegExp): string | null => {
