@@ -110,6 +110,9 @@ std::vector<Leaf> leaves_of(bool privileged) {
                __NR_chmod, __NR_chown, __NR_lchown}, kNotify);
 #endif
   leaves.push_back({__NR_sendto, on_pointer(4, kNotify)});
+  // SCTP connects and sends by socket options and control data as well; without it programs use TCP.
+  constexpr unsigned kSctp = 132;
+  leaves.push_back({__NR_socket, on_values(2, {kSctp}, fail(EPROTONOSUPPORT))});
 
   // Closed: ways around the mediated calls. "No such call" where programs then take another road.
   add(leaves, {kNrIoUringSetup, kNrIoUringEnter, kNrIoUringRegister, kNrClone3, kNrLandlockCreate, kNrLandlockAdd,

@@ -50,8 +50,8 @@ Walk walk_up(pid_t id) {
   if (!read_lineage(id, child)) return Walk::kOutside;
   for (int generation = 0; generation < kDeepest; generation++) {
     if (id == run.command) return Walk::kInside;
-    if (child.parent <= 1) return Walk::kOutside;
     if (child.parent == run.monitor) return is_orphan_of_subject(id) ? Walk::kInside : Walk::kOutside;
+    if (child.parent <= 1) return Walk::kOutside;
     Lineage parent;
     if (!read_lineage(child.parent, parent) || parent.started > child.started) return Walk::kAgain;
     id = child.parent;
