@@ -9,7 +9,7 @@ import { gated } from './history.ts';
 import { opinion } from './opinion.ts';
 import { overRuns } from './over-runs.ts';
 import { BASE } from './policies.ts';
-import { BEHAVIOURS, type Behaviour, chances, plans, span } from './scenario.ts';
+import { BEHAVIOURS, type Behaviour, calm, chances, plans, span } from './scenario.ts';
 import { type Attempt, attempt, reviewed } from './universe.ts';
 
 const ofAStranger = reviewed.map((one): Attempt => ({ ...one, subject: { exe: '/opt/stranger', pid: 103 } }));
@@ -20,10 +20,12 @@ export const denyIsFinal = overRuns({
   promise: 'P4',
   chosen: {
     policy: fc.oneof(fc.constant(BASE['strict-gateway']), chances.policy),
+    reviewer: fc.constantFrom('exec', 'human'),
+    audit: fc.oneof(calm.audit, chances.audit),
     plans: plans(
       fc.oneof(reviewed, attempt, ofAStranger),
-      fc.constantFrom<Behaviour[]>('allow', 'allow', ...BEHAVIOURS),
-      span(10),
+      fc.oneof({ arbitrary: fc.constant<Behaviour>('allow'), weight: 3 }, fc.constantFrom(...BEHAVIOURS)),
+      span(8),
     ),
   },
   holds: (history) => {
