@@ -280,6 +280,32 @@ for f, a in (AF_INET, '0.0.0.0'), (AF_INET6, '::'), (AF_INET6, '::ffff:0.0.0.0')
     expect(ran.stdout + ran.stderr).toMatch(/EACCES|PermissionError/);
   });
 
+  it('binds where it judged, however fast a folder on the way is exchanged', () => {
+    // Every event waits for the monitor's answer, so that much happens between judgement and use.
+    const ran = bench.run(
+      { decideHere: false, review: 'allow' },
+      'python3',
+      '-c',
+      `${PRELUDE}
+os.mkdir('open'); os.mkdir('secret'); os.symlink('open', 'd'); stop = False
+def exchange():
+    while not stop:
+        for to in ('secret', 'open'):
+            os.symlink(to, 'new'); os.rename('new', 'd')
+t = threading.Thread(target=exchange); t.start()
+for i in range(100): socket(AF_UNIX).bind('d/%d' % i)
+stop = True; t.join()
+for folder in 'open', 'secret':
+    for name in os.listdir(folder): print(os.path.abspath(folder + '/' + name))`,
+    );
+    const judged = ran.entries.flatMap((entry) =>
+      entry.kind === 'review' && entry.event.object.kind === 'unix' ? [entry.event.object.path] : [],
+    );
+    expect(ran.stderr).toBe('');
+    expect(ran.stdout.split('\n').slice(0, -1).sort()).toEqual(judged.sort());
+    expect(judged).toHaveLength(100);
+  });
+
   it('keeps the hook serving others while a connection waits for its peer', () => {
     const ran = python(`s = socket(); s.bind(('127.0.0.1', 0)); s.listen(0)
 full = []
