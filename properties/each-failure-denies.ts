@@ -17,7 +17,7 @@ const soon = fc.record({ tenths: fc.nat({ max: 3 }), plus: fc.constantFrom<(-1 |
 export const aReviewerThatFailsDenies = overRuns({
   name: 'a-reviewer-that-fails-denies',
   sentence:
-    'a reviewer that errs, throws, stays silent or returns nonsense denies, and only the event it failed on',
+    'a reviewer that errs, throws, stays silent or returns nonsense denies, and once it broke the protocol it is believed no more',
   promise: 'P3',
   chosen: {
     ...calm,

@@ -4,7 +4,13 @@
  * deadline are common and a shrunk case reads well.
  */
 import fc from 'fast-check';
-import type { FastPath } from '../monitor/audit/record.ts';
+import {
+  DEADLINES,
+  FAST_PATHS,
+  type FastPath,
+  REVIEWERS,
+  type ReviewerKind,
+} from '../model/configuration.ts';
 import type { Fault } from './memory-store.ts';
 import { BASE, type PolicyText, policy } from './policies.ts';
 import { type Attempt, attempt, reviewed, showAttempt } from './universe.ts';
@@ -46,7 +52,7 @@ export interface Plan {
 export interface Scenario {
   readonly policy: PolicyText;
   readonly fastPath: FastPath;
-  readonly reviewer: 'none' | 'human' | 'exec';
+  readonly reviewer: ReviewerKind;
   /** ns. */
   readonly deadline: number;
   readonly audit: Fault;
@@ -75,9 +81,9 @@ const PROMPT: Span = { tenths: 0, plus: 0 };
 /** The parts of a scenario, each with the chance it has when a property does not choose for itself. */
 export const chances: { readonly [K in keyof Scenario]: fc.Arbitrary<Scenario[K]> } = {
   policy,
-  fastPath: fc.constantFrom<FastPath[]>('native', 'monitor', 'reviewer', 'off'),
-  reviewer: fc.constantFrom<Scenario['reviewer'][]>('exec', 'human', 'none'),
-  deadline: fc.constantFrom(1e6, 50e6, 4e9),
+  fastPath: fc.constantFrom(...FAST_PATHS),
+  reviewer: fc.constantFrom(...REVIEWERS, 'exec' as const),
+  deadline: fc.constantFrom(...DEADLINES),
   audit: fc.oneof(
     { arbitrary: fc.constant<Fault>({ kind: 'ok' }), weight: 4 },
     fc.record({
