@@ -89,12 +89,12 @@ export class Monitor {
       reviewer: options.reviewer.name,
     });
     this.#reads = new Reads(
-      options.clock,
       (index) => ruleId(options.policy, index),
       (payload) => void this.#append(payload),
     );
     options.hook.deliverTo((entries) => {
       for (const entry of entries) this.#take(entry);
+      this.#reads.flush();
     });
   }
 
@@ -114,12 +114,11 @@ export class Monitor {
     return new Promise((resolve) => this.#idlers.push(resolve));
   }
 
-  /** Denies what waits, records the counts and puts all records on stable storage (a failure to do so is told
+  /** Denies what waits and puts all records on stable storage (a failure to do so is told
    * by onFatal). Entries that come later are still recorded, and their reviews denied. */
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const waiting of [...this.#waiting.values()]) this.#failOne(waiting, ENDED);
-    this.#reads.flush();
     try {
       await this.#options.trail.sync();
     } catch (error) {

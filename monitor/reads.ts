@@ -1,16 +1,11 @@
 /**
- * Allowed reads are too many to record one by one: they are counted by executable, process and rule, and a
- * record is written for each such key when a second has passed since the first count, or when there are
- * MAX_KEYS keys, or at the end. A count is in the journal from the moment of the read until it is recorded here.
+ * Allowed reads are too many to record one by one: those of one batch from the hook are counted by executable,
+ * process and rule, and recorded as one count each. Nothing is held from one batch to the next: until its count
+ * is recorded, a read stands in the journal, which outlives the monitor (P5).
  * Owner of the counts: one monitor.
  */
 import type { Payload } from './audit/record.ts';
-import type { Clock } from './clock.ts';
 import type { CountedEntry } from './hook.ts';
-
-const MAX_KEYS = 4096;
-/** ns. */
-const FLUSH_AFTER = 1e9;
 
 interface Count {
   readonly entry: CountedEntry;
@@ -18,19 +13,12 @@ interface Count {
 }
 
 export class Reads {
-  readonly #clock: Clock;
   readonly #ruleId: (index: number | null) => string | null;
   readonly #append: (payload: Payload) => void;
   #counts = new Map<string, Count>();
-  #cancel: (() => void) | null = null;
 
   /** `append` must not throw. */
-  constructor(
-    clock: Clock,
-    ruleId: (index: number | null) => string | null,
-    append: (payload: Payload) => void,
-  ) {
-    this.#clock = clock;
+  constructor(ruleId: (index: number | null) => string | null, append: (payload: Payload) => void) {
     this.#ruleId = ruleId;
     this.#append = append;
   }
@@ -38,22 +26,13 @@ export class Reads {
   add(entry: CountedEntry): void {
     const key = `${entry.pid} ${entry.rule} ${entry.exe}`;
     const known = this.#counts.get(key);
-    if (known !== undefined) {
-      known.count += 1;
-      return;
-    }
-    this.#counts.set(key, { entry, count: 1 });
-    if (this.#counts.size >= MAX_KEYS) this.flush();
-    else this.#cancel ??= this.#clock.schedule(this.#clock.now() + FLUSH_AFTER, () => this.flush());
+    if (known === undefined) this.#counts.set(key, { entry, count: 1 });
+    else known.count += 1;
   }
 
   /** Records all counts and forgets them. */
   flush(): void {
-    this.#cancel?.();
-    this.#cancel = null;
-    const counts = this.#counts;
-    this.#counts = new Map();
-    for (const { entry, count } of counts.values())
+    for (const { entry, count } of this.#counts.values())
       this.#append({
         kind: 'reads',
         exe: entry.exe,
@@ -61,5 +40,6 @@ export class Reads {
         rule: this.#ruleId(entry.rule),
         count,
       });
+    this.#counts.clear();
   }
 }

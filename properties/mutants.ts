@@ -95,12 +95,12 @@ export const mutants: readonly Mutant[] = [
     why: 'records are sealed and not written',
   },
   {
-    name: 'reads-forgotten-at-the-end',
+    name: 'reads-forgotten',
     file: MONITOR,
     find: 'this.#reads.flush();',
     replace: '',
     caughtBy: 'counters-reconcile-with-the-trail',
-    why: 'counts of reads that are still in memory at the end are dropped',
+    why: 'counts of reads are dropped',
   },
   {
     name: 'reads-counted-once',
@@ -325,10 +325,18 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'recovery-drops-the-first-entry',
     file: RECOVER,
-    find: "entry.kind === 'counted' ? i > known : !ledger.numbers.has(entry.event.n)",
-    replace: 'i > known + 1',
+    find: 'const fresh = entries.filter((entry) =>',
+    replace: 'const fresh = entries.filter((entry, i) => i > 0 &&',
     caughtBy: 'what-the-fast-path-released-survives-the-monitor',
     why: 'the first unread journal entry is taken for a known one',
+  },
+  {
+    name: 'recovery-forgets-reads',
+    file: RECOVER,
+    find: "entry.kind === 'counted' || ",
+    replace: "entry.kind !== 'counted' && ",
+    caughtBy: 'what-the-fast-path-released-survives-the-monitor',
+    why: 'reads that lay in the journal of a dead monitor are not counted',
   },
   {
     name: 'recovery-cuts-a-whole-record',

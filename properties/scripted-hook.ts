@@ -140,8 +140,10 @@ export class ScriptedHook implements Hook {
   /** Hands everything unread to the monitor, in order. */
   deliver(): void {
     const unread = this.#journal.slice(this.#consumed);
-    this.#consumed = this.#journal.length;
-    if (unread.length > 0) this.#sink(decode(concat(unread)).entries);
+    if (unread.length === 0) return;
+    this.#sink(decode(concat(unread)).entries);
+    // The journal lets go only of what has been recorded.
+    if (!this.#dead) this.#consumed += unread.length;
   }
 
   answer(n: number, verdict: 'allow' | 'deny'): boolean {

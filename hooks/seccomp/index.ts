@@ -15,7 +15,7 @@ import { decode } from '../../monitor/journal.ts';
 import { loadNative, type NativeEnd, type NativeSession } from './native.ts';
 
 /** How often the journal is read when nothing wakes us, ms. */
-const DRAIN_EVERY = 10;
+const DRAIN_EVERY = 20;
 
 export interface SeccompOptions {
   /** The command and its arguments; a name without a slash is searched in the PATH of `env`. */

@@ -10,8 +10,8 @@
  *   5. writes one `recovered` record saying what was done, and puts all of it on stable storage.
  * Dying in the middle of that is harmless: the next recovery does what is left.
  *
- * Counts of allowed reads have no event number. Those that stand in the journal after the last event known to
- * the trail are counted; what a dead monitor held in memory is lost, at most the last second's.
+ * Counted reads have no event number. All that still stand in the journal are counted: where the monitor died
+ * between recording a batch and letting go of it in the journal, that batch's reads count twice, and none is lost.
  */
 import type { Clock } from '../clock.ts';
 import type { HookEntry } from '../hook.ts';
@@ -104,12 +104,7 @@ function unchained(
     if (!rebooted) throw new TrailError(`the dead monitor's journal cannot be read: ${error.message}`);
     damage = error;
   }
-  const known = entries.findLastIndex(
-    (entry) => entry.kind !== 'counted' && ledger.numbers.has(entry.event.n),
-  );
-  const fresh = entries.filter((entry, i) =>
-    entry.kind === 'counted' ? i > known : !ledger.numbers.has(entry.event.n),
-  );
+  const fresh = entries.filter((entry) => entry.kind === 'counted' || !ledger.numbers.has(entry.event.n));
   return { entries: fresh, damage };
 }
 

@@ -74,7 +74,7 @@ describe('opening a trail', () => {
     const counted = encode({ kind: KIND.counted, n: 0, rule: 0, fields: [[TAG.exe, '/bin/cat']] });
     const journal = ring(
       record(1),
-      counted, // before the last event the trail knows: its monitor had taken it up
+      counted, // before an event that the trail knows, and still in the journal: not yet recorded
       record(2, { kind: KIND.review }),
       counted,
       record(3, { rule: 1, effect: 2 }),
@@ -82,15 +82,15 @@ describe('opening a trail', () => {
       record(4, { kind: KIND.review, rule: 0 }),
       record(5, { effect: 2, layer: 0, reason: 2 }),
     );
-    expect(await reopen(store, { journal })).toEqual({ cutBytes: 0, fromJournal: 5, deniedPending: [2, 4] });
+    expect(await reopen(store, { journal })).toEqual({ cutBytes: 0, fromJournal: 6, deniedPending: [2, 4] });
     expect(payloads(store).slice(3)).toMatchObject([
       { kind: 'decision', event: { n: 3 }, verdict: 'deny', rule: 'second', reason: 'as the policy says' },
       { kind: 'review', event: { n: 4 }, rule: 'first' },
       { kind: 'decision', event: { n: 5 }, layer: 'hook', rule: null, reason: HOOK_REASONS[2] },
-      { kind: 'reads', exe: '/bin/cat', rule: 'first', count: 2 },
+      { kind: 'reads', exe: '/bin/cat', rule: 'first', count: 3 },
       { kind: 'verdict', n: 2, verdict: 'deny' },
       { kind: 'verdict', n: 4, verdict: 'deny' },
-      { kind: 'recovered', cut_bytes: 0, from_journal: 5, denied_pending: [2, 4] },
+      { kind: 'recovered', cut_bytes: 0, from_journal: 6, denied_pending: [2, 4] },
     ]);
     expect(verifyTrail(store)).toMatchObject({ ok: true, closed: true, pending: 0 });
     expect(await reopen(store, { journal })).toBeNull();
