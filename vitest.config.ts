@@ -4,7 +4,7 @@
  */
 import { configDefaults, defineConfig } from 'vitest/config';
 
-const LIVE = ['test/live/**/*.test.ts', 'test/hook/**/*.test.ts', 'test/cli/**/*.test.ts'];
+const LIVE = ['live', 'hook', 'native', 'cli'].map((area) => `test/${area}/**/*.test.ts`);
 
 export default defineConfig({
   test: {

@@ -124,7 +124,8 @@ export class Bench {
     const ran = spawnSync(line[0]!, line.slice(1), {
       encoding: 'latin1',
       timeout: 15_000,
-      env: { ...process.env, LC_ALL: 'C', ...plan.env },
+      // Node's pipes are sockets, and bash as a top-level shell with a socket for stdin reads ~/.bashrc.
+      env: { ...process.env, LC_ALL: 'C', SHLVL: '2', ...plan.env },
     });
     const { stdout, stderr } = ran;
     if (ran.status === 125) throw new Error(`not started: ${stderr}`);
