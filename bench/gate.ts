@@ -3,9 +3,10 @@
  * hook's own time from notification to answer. Each round measures every side in turn; figures are medians.
  */
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Figure, median } from './report.ts';
+import { openTrace } from '../traces/reader.ts';
+import { type Figure, median, quantile } from './report.ts';
 import { ROOT, Scratch } from './scratch.ts';
 
 const ITERATIONS = 50_000;
@@ -62,6 +63,7 @@ async function cores(
     p50.push(counters.fast_p50_ns! / 1000);
     p99.push(counters.fast_p99_ns! / 1000);
   }
+  const verdicts = await timesToVerdict(scratch, policy, command('opener'), pin);
   const ratios = gated.map((ns, i) => ns / floor[i]!);
   const group = `open+close, ${where}`;
   const how = `${ROUNDS} rounds of ${ITERATIONS} in turn, median`;
@@ -70,9 +72,26 @@ async function cores(
     { group, name: 'floor: answered at once', value: median(floor) / 1000, unit: 'µs', how },
     { group, name: 'under the gate', value: median(gated) / 1000, unit: 'µs', how },
     { group, name: 'gate ÷ floor', value: median(ratios), unit: '×', aim: { atMost: 1.5 }, how },
+    { group, name: 'notification to verdict, p50', value: quantile(verdicts, 0.5), unit: 'µs' },
+    { group, name: 'notification to verdict, p99', value: quantile(verdicts, 0.99), unit: 'µs' },
     { group, name: 'notification to answer, p50', value: median(p50), unit: 'µs', aim: { atMost: 5 }, how },
     { group, name: 'notification to answer, p99', value: median(p99), unit: 'µs', aim: { atMost: 20 }, how },
   ];
+}
+
+/** µs from each notification to its recorded verdict, before the open itself is performed and answered. */
+async function timesToVerdict(
+  scratch: Scratch,
+  policy: string,
+  command: readonly string[],
+  pin: readonly string[],
+): Promise<number[]> {
+  const trace = join(scratch.root, 'verdicts.trace');
+  await scratch.gated(['--policy', policy, '--trace', trace], command, pin);
+  const times: number[] = [];
+  for (const { event, answered } of openTrace(trace).events()) times.push((answered - event.received) / 1000);
+  rmSync(trace);
+  return times;
 }
 
 function run(command: readonly string[]): string {

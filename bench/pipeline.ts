@@ -73,9 +73,16 @@ function rate(once: () => void, count: number): number {
   return best;
 }
 
+const ASKED = `version: 1
+rules:
+  - id: asked
+    effect: review
+    operations: [create, write]
+`;
+
 function layers(): Figure[] {
   const environment = hostEnvironment({ workspace: '/srv' });
-  const source = parsePolicy('version: 1\nrules: []\n', 'bench.yaml');
+  const source = parsePolicy(ASKED, 'bench.yaml');
   const policy = compile(source, withAliases(source, environment));
   const court = courtOf(policy, { fastPath: 'native', observe: false, reviewer: 'bench' });
   const layered: number[] = [];

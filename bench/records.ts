@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Payload } from '../monitor/audit/record.ts';
 import { FolderStore } from '../monitor/audit/store.ts';
 import { FileTrail } from '../monitor/audit/trail.ts';
 import { verifyTrail } from '../monitor/audit/verify.ts';
@@ -21,6 +22,10 @@ const RECORDS = 100_000;
 const MANY = 1_000_000;
 
 const POLICY = `version: 1
+rates:
+  - operations: [read]
+    burst: 1000000
+    per_second: 1000000
 rules:
   - id: keys
     effect: deny
@@ -40,6 +45,21 @@ const REVIEWER = `import json, sys
 for line in sys.stdin:
     print(json.dumps({"id": json.loads(line)["id"], "verdict": "allow", "reason": "bench"}), flush=True)
 `;
+
+const START: Payload = {
+  kind: 'start',
+  run: 'bench',
+  version: '0',
+  boot: 'bench',
+  command: ['bench'],
+  policy: { name: 'bench', digest: '0'.repeat(64) },
+  hook: 'bench',
+  reviewer: 'none',
+  observe: false,
+  fast_path: 'native',
+  durability: 'batched',
+  record: 'changes',
+};
 
 export async function records(): Promise<Figure[]> {
   const scratch = new Scratch();
@@ -97,13 +117,14 @@ async function trail(scratch: Scratch): Promise<Figure[]> {
   const store = new FolderStore(folder);
   const trail = new FileTrail({ store, clock: hostClock });
   const started = process.hrtime.bigint();
-  for (let n = 1; n <= RECORDS; n += 1)
-    trail.append({ kind: 'reads', exe: '/usr/bin/python3.11', pid: n, rule: 'system', count: n % 1000 });
+  trail.append(START);
+  for (let n = 1; n < RECORDS; n += 1)
+    trail.append({ kind: 'reads', exe: '/usr/bin/python3.11', pid: n, rule: 'system', count: n });
   await trail.close();
   const appended = process.hrtime.bigint();
-  const { ok, records } = verifyTrail(new FolderStore(folder));
+  const { ok, records, problem } = verifyTrail(new FolderStore(folder));
   const verified = process.hrtime.bigint();
-  if (!ok || records !== RECORDS) throw new Error('the trail did not verify');
+  if (!ok || records !== RECORDS) throw new Error(`the trail did not verify: ${records} records, ${JSON.stringify(problem)}`);
   const perSecond = (a: bigint, b: bigint) => RECORDS / (Number(b - a) / 1e9);
   return [
     { group: 'trail', name: 'append', value: perSecond(started, appended), unit: 'records/s' },
