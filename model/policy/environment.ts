@@ -48,6 +48,18 @@ export function literalPrefixes(policy: Policy, environment: Omit<Environment, '
   return [...found];
 }
 
+/** The folders that hold everything a path glob can match, the nearest first, each spelling's; none for `**`. */
+export function holdersOf(text: Text, environment: Environment): Text[] {
+  const nearest = expandGlob(text, environment, false).flatMap((sequence) => prefixOf(sequence)?.text ?? []);
+  return [...new Set(nearest.flatMap((path) => [path, ...ancestors(path)]))];
+}
+
+/** The folders that hold `path`, without the root. */
+export function ancestors(path: Text): Text[] {
+  const parent = path.slice(0, path.lastIndexOf('/'));
+  return parent === '' ? [] : [parent, ...ancestors(parent)];
+}
+
 function pathPatterns(policy: Policy): Text[] {
   const texts = (patterns: readonly Pattern[] | null) => (patterns ?? []).map((pattern) => pattern.text);
   const ofRule = (rule: Rule) => [

@@ -1,10 +1,17 @@
 /**
- * Portcullis's own rules. They stand before every policy's rules and nothing can override them: they deny, and
- * deny beats everything. Without them an agent that may write its home could edit its own trail or policy.
+ * Portcullis's own rules. They stand before every policy's rules. Two kinds:
+ *
+ *   what Portcullis is made of   the state folder, the policy file, the installation: nothing can override these,
+ *                                or an agent that may write its home could edit its own trail or policy
+ *   folders on the way           a rule on `~/vault/keys/**` would say nothing any more once ~/vault is called
+ *                                otherwise; so renaming a folder above what a deny or review rule protects is
+ *                                denied or reviewed too (patterns that begin with `**` move along and need none)
  */
 import type { Text } from '../bytes.ts';
 import type { Operation } from '../operation.ts';
-import type { Environment } from './environment.ts';
+import type { Effect } from '../verdict.ts';
+import { ancestors, type Environment, holdersOf } from './environment.ts';
+import { PatternError } from './errors.ts';
 import { escapeGlob } from './glob.ts';
 import { ON_ADDRESSES, ON_PATHS } from './schema.ts';
 import type { Pattern, Policy, Rule } from './source.ts';
@@ -24,7 +31,32 @@ const AT = { file: '(built in)', line: 1, column: 1 };
 
 /** The rules of a policy under an environment, in the order of the compiled table. */
 export function effectiveRules(policy: Policy, environment: Environment): Rule[] {
-  return [...selfProtection(environment), ...policy.rules];
+  return [...selfProtection(environment), ...foldersOnTheWay(policy, environment), ...policy.rules];
+}
+
+function foldersOnTheWay(policy: Policy, environment: Environment): Rule[] {
+  return (['deny', 'review'] as const).flatMap((effect) => {
+    const guarding = policy.rules.filter(
+      (rule) => rule.effect === effect && rule.operations.some((operation) => operation !== 'exec'),
+    );
+    const folders = new Set(
+      guarding.flatMap((rule) => (rule.paths ?? []).flatMap(({ text }) => holders(text, environment))),
+    );
+    if (folders.size === 0) return [];
+    const paths = [...folders].map(escapeGlob);
+    const reason = 'moving this folder would take what it holds out of reach of a rule';
+    return [rule(`portcullis-moves-${effect}`, reason, ['rename'], { paths }, effect)];
+  });
+}
+
+/** A pattern that does not fit the environment has none; compiling its rule says what is wrong with it. */
+function holders(text: Text, environment: Environment): Text[] {
+  try {
+    return holdersOf(text, environment);
+  } catch (error) {
+    if (error instanceof PatternError) return [];
+    throw error;
+  }
 }
 
 /** Rules for the state folder and for what the subject may not change. */
@@ -53,12 +85,6 @@ export function selfProtection({ state, protect }: Environment): Rule[] {
 
 const below = (path: Text) => `${escapeGlob(path)}/**`;
 
-/** The folders that hold `path`, without the root. */
-function ancestors(path: Text): Text[] {
-  const parent = path.slice(0, path.lastIndexOf('/'));
-  return parent === '' ? [] : [parent, ...ancestors(parent)];
-}
-
 interface Objects {
   readonly paths?: readonly Text[];
   readonly addresses?: readonly Text[];
@@ -69,12 +95,13 @@ function rule(
   reason: string,
   operations: readonly Operation[],
   { paths, addresses }: Objects,
+  effect: Effect = 'deny',
 ): Rule {
   const patterns = (texts: readonly Text[] | undefined): Pattern[] | null =>
     texts?.map((text) => ({ text, at: AT })) ?? null;
   return {
     id,
-    effect: 'deny',
+    effect,
     operations,
     paths: patterns(paths),
     addresses: patterns(addresses),
