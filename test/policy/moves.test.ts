@@ -9,7 +9,7 @@ const environment = {
   workspace: '/w',
   temporary: ['/tmp'],
   protect: [],
-  aliases: { '/link': '/far' },
+  aliases: { '/link/a': '/far/a' },
 };
 
 function renaming(rules: string) {
