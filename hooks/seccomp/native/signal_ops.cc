@@ -1,13 +1,13 @@
 // Signals. Within the subject they are the subject's own affair and go their way; toward the monitor they are
 // refused; toward any other process they are judged.
 //
-// What signal goes to whom is in registers (but for a pidfd, which is duplicated), so a signal within the
-// subject is left to the kernel: the target that was looked at can only be another process by the time the
-// kernel looks if it ended and its id came round in between.
+// What signal goes to one process or thread is in registers (but for a pidfd, which is duplicated), so within
+// the subject it is left to the kernel: the target that was looked at can only be another process by the time
+// the kernel looks if it ended and its id came round in between.
 //
-// A group that the subject shares with outsiders (a command keeps its monitor's process group) is reached in
-// part: members of the subject get the signal one by one, others never do. Such signals, and those sent by
-// pidfd or to outsiders, carry the monitor's id as sender.
+// Who is in a group changes at any moment, and a command shares its monitor's group. So members of the subject
+// get a group's signal one by one, others never do. Such signals, and those sent by pidfd or to outsiders, carry
+// the monitor's id as sender.
 //
 // Signal 0 tells only whether a process exists, which /proc tells anyhow; it is not mediated.
 #include <dirent.h>
@@ -23,6 +23,7 @@
 
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "subject.h"
 #include "syscalls.h"
@@ -32,7 +33,7 @@ namespace {
 
 constexpr int kMostSignals = 64;
 constexpr int kEveryone = -1;    // kill's word for all processes
-constexpr int kMostRounds = 8;   // over the members of a group that forks
+constexpr int kMostRounds = 64;  // over the members of a group that forks
 
 Event event_of(Caller& caller, pid_t target, std::string executable) {
   Event event;
@@ -122,31 +123,33 @@ int GroupSignal::deliver(pid_t member) const {
   return send(pidfd.get(), number_, nullptr, 0);
 }
 
+// Never left to the kernel: it would look the group up anew, and what the caller's group is, and who is in a
+// group, another thread may have changed since.
 Outcome GroupSignal::perform(Caller& caller) {
+  const pid_t self = caller.tgid();
+  // A kill is for what a member forks meanwhile as well; any other signal is for those who are there when it
+  // comes, not for what its handlers fork.
+  const int rounds = number_ == SIGKILL ? kMostRounds : 1;
   bool outsiders = false, monitor = false, reached = false;
   int error = ESRCH;
   std::set<pid_t> done;
-  // Until a round finds nobody new: a member may fork meanwhile.
-  for (int round = 0; round < kMostRounds; round++) {
-    std::set<pid_t> fresh;
-    for (const pid_t member : members_of(group_, caller.tgid())) {
+  for (int round = 0; round < rounds; round++) {
+    std::vector<pid_t> fresh;
+    bool and_self = false;
+    for (const pid_t member : members_of(group_, self)) {
       if (member == run.monitor) monitor = true;
       if (!in_subject(member)) outsiders = true;
-      else if (!done.contains(member)) fresh.insert(member);
+      else if (!done.insert(member).second) continue;
+      else if (member == self) and_self = true;
+      else fresh.push_back(member);
     }
-    if (round == 0 && !outsiders && group_ != kEveryone) {
-      // All the subject's own: the kernel reaches them at one stroke.
-      Outcome outcome;
-      outcome.proceed = true;
-      return outcome;
-    }
+    if (and_self) fresh.push_back(self);  // last: it may end by it
     for (const pid_t member : fresh) {
       const int failed = deliver(member);
       if (failed == 0) reached = true;
       else if (failed != ESRCH) error = failed;
     }
     if (fresh.empty()) break;
-    done.merge(fresh);
   }
   if (reached) return Outcome::result(0);
   Outcome outcome = Outcome::fail(error);
