@@ -146,6 +146,25 @@ export class Bench {
     };
   }
 
+  /** Runs a Python script on a terminal of its own, whose foreground group it is with the hook's driver. `typed`
+   * is typed once it has said something. */
+  onTerminal(typed: string, script: string): { status: number | null; stdout: string } {
+    const { out, planFile } = this.#prepare({});
+    const terminal = `import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0: os.execvp(sys.argv[2], sys.argv[2:])
+said = b''
+while True:
+    try: got = os.read(fd, 4096)
+    except OSError: break
+    if not got: break
+    if not said: os.write(fd, sys.argv[1].encode())
+    said += got
+sys.stdout.write(said.decode()); sys.exit(os.waitstatus_to_exitcode(os.wait()[1]) % 256)`;
+    const command = [process.execPath, DRIVER, planFile, out, '--', 'python3', '-c', script];
+    return spawnSync('python3', ['-c', terminal, typed, ...command], { encoding: 'latin1', timeout: 15_000 });
+  }
+
   /** Starts `command` and leaves it running; the caller ends the driver. */
   start(plan: Plan, ...command: string[]): ChildProcess {
     const { out, planFile } = this.#prepare(plan);

@@ -189,12 +189,44 @@ describe('other acts on the monitor', () => {
 c = subprocess.Popen(['sleep', '9']); r, w = os.pipe()
 for pid in 0, os.getpid(), c.pid:
     os.sched_setaffinity(pid, {0}); os.setpriority(os.PRIO_PROCESS, pid, 5); resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
-signal.signal(signal.SIGIO, lambda *_: got.append('io'))
-fcntl.fcntl(r, fcntl.F_SETOWN, os.getpid()); fcntl.fcntl(r, fcntl.F_SETFL, os.O_ASYNC); os.write(w, b'x'); print(got)
-c.kill()`);
+fcntl.fcntl(r, fcntl.F_SETOWN, os.getpid()); fcntl.fcntl(r, fcntl.F_SETFL, os.O_NONBLOCK); c.kill()`);
     expect(ran.stderr).toBe('');
-    expect(ran.stdout).toBe("['io']\n");
     expect(ran.denied).toEqual([]);
+  });
+});
+
+describe('signals of a descriptor', () => {
+  it.each([
+    ['are not switched on', 'fcntl.fcntl(r, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)'],
+    ['are not switched on by ioctl', "fcntl.ioctl(r, 0x5452, struct.pack('i', 1))"],
+    ['are not of one’s choice', 'fcntl.fcntl(r, 10, 9)'],
+    ['come from no hang-up', 'fcntl.ioctl(os.openpty()[0], 0x5437)'],
+  ])('%s', (_name, call) => {
+    const ran = python(`import fcntl, struct\nr, w = os.pipe(); print(says(lambda: ${call}))`);
+    expect(ran.stdout).toBe('EPERM\n');
+  });
+
+  it('are not switched on by opening', () => {
+    const path = bench.file('async', 'x');
+    const ran = python(`import fcntl
+for call in lambda: os.open('${path}', os.O_RDWR | os.O_ASYNC), lambda: os.open('${path}', os.O_CREAT | os.O_RDWR | os.O_ASYNC):
+    print(fcntl.fcntl(call(), fcntl.F_GETFL) & os.O_ASYNC)
+import struct; how = struct.pack('QQQ', os.O_ASYNC, 0, 0)
+print(fcntl.fcntl(libc.syscall(437, -100, b'${path}', how, 24), fcntl.F_GETFL) & os.O_ASYNC)`);
+    expect(ran.stderr).toBe('');
+    expect(ran.stdout).toBe('0\n0\n0\n');
+  });
+
+  it('at a terminal do not reach the monitor', () => {
+    // The monitor and its command are the terminal's foreground group; what is typed would signal both.
+    const inner = `import fcntl, os, signal, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+try: fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
+except OSError: pass
+print('ready', flush=True); time.sleep(0.5); print('alive', flush=True)`;
+    const { stdout, status } = bench.onTerminal('typed\n', inner);
+    expect(stdout).toContain('alive');
+    expect(status).toBe(0);
   });
 });
 

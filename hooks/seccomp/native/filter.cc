@@ -133,14 +133,24 @@ std::vector<Leaf> leaves_of(bool privileged) {
 #endif
   leaves.push_back({__NR_clone, on_bits(0, kNamespaces | kCloneParent, fail(EPERM), kAllow)});
   leaves.push_back({__NR_unshare, on_bits(0, kNamespaces | kNewTime, fail(EPERM), kAllow)});
-  // Typing into a terminal that an outsider reads; naming, in memory, a process for signals.
-  constexpr unsigned kTiocsti = 0x5412, kTioclinux = 0x541c, kSetOwner = 0x8901, kSetGroup = 0x8902;
-  leaves.push_back({__NR_ioctl, on_values(1, {kTiocsti, kTioclinux, kSetOwner, kSetGroup}, fail(EPERM))});
-  // A lease would make the monitor's own open wait for the subject. An owner is sent signals; named in a register
-  // it is looked at, named in memory refused.
-  constexpr unsigned kLease = 1024, kOwner = 8, kOwnerInMemory = 15;
+  // Typing into a terminal that an outsider reads; hanging one up; naming, in memory, a process for signals;
+  // switching on signals to an owner.
+  constexpr unsigned kTiocsti = 0x5412, kTioclinux = 0x541c, kHangUp = 0x5437, kSetOwner = 0x8901, kSetGroup = 0x8902,
+                     kAsync = 0x5452;
   leaves.push_back(
-      {__NR_fcntl, on_cases(1, {{kLease, fail(EAGAIN)}, {kOwner, kNotify}, {kOwnerInMemory, fail(EPERM)}})});
+      {__NR_ioctl, on_values(1, {kTiocsti, kTioclinux, kHangUp, kSetOwner, kSetGroup, kAsync}, fail(EPERM))});
+  // A lease would make the monitor's own open wait for the subject. An owner is sent signals; named in a register
+  // it is looked at, named in memory refused. A terminal makes its foreground group the owner, and the monitor is
+  // in that: so signals of descriptors stay off, and so does the choice of the signal.
+  constexpr unsigned kLease = 1024, kOwner = 8, kOwnerInMemory = 15, kSignal = 10;
+  Code control = on_cases(
+      1, {{kLease, fail(EAGAIN)}, {kOwner, kNotify}, {kOwnerInMemory, fail(EPERM)}, {kSignal, fail(EPERM)}});
+  control.pop_back();
+  const Code flags = on_bits(2, O_ASYNC, fail(EPERM), kAllow);
+  control.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, F_SETFL, 1, 0));
+  control.push_back(answer(kAllow));
+  control.insert(control.end(), flags.begin(), flags.end());
+  leaves.push_back({__NR_fcntl, control});
   // Limits, scheduling and memory of processes other than oneself.
   for (const int nr : {__NR_prlimit64, __NR_sched_setaffinity, __NR_sched_setscheduler, __NR_sched_setparam,
                        __NR_sched_setattr, __NR_migrate_pages, __NR_move_pages})

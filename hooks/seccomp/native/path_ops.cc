@@ -250,6 +250,7 @@ Prepared open_creating(Caller& caller, int dirfd, std::string path, Opening how,
 }
 
 Prepared prepare_open(Caller& caller, int dirfd, uint64_t address, Opening how, uint64_t resolve) {
+  how.flags &= ~static_cast<uint64_t>(O_ASYNC);  // as for fcntl: no signals of descriptors
   std::string path;
   if (const int error = caller.read_string(address, kLongestPath, path); error != 0) return Fails{-error};
   if (how.flags & O_PATH) {
