@@ -1,7 +1,7 @@
 /** Signals under the hook, by effect: free within the subject, refused toward the monitor, judged toward others. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { Bench, type Pattern } from '../hook/harness.ts';
 
@@ -32,6 +32,24 @@ async function loner(): Promise<number> {
 /** Whether an outsider has survived: a zombie has not, and node may not have heard of its end yet. */
 function lives(pid: number): boolean {
   return !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+}
+
+/** The TCP ports that a process listens on. */
+function listening(pid: number): number[] {
+  const own = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      return '';
+    }
+  });
+  return ['tcp', 'tcp6'].flatMap((table) =>
+    readFileSync(`/proc/net/${table}`, 'latin1')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter((fields) => fields[3] === '0A' && own.includes(`socket:[${fields[9]}]`))
+      .map((fields) => Number.parseInt(fields[1]!.split(':')[1]!, 16)),
+  );
 }
 
 const PRELUDE = `
@@ -121,6 +139,35 @@ describe('toward the monitor', () => {
     const ran = python(`c = subprocess.Popen(['sleep', '9']); os.kill(0, 10); print(c.wait(), got)`);
     expect(ran.stdout).toBe("-10 ['usr1']\n");
     expect(ran.status).toBe(0);
+  });
+});
+
+describe('the monitor', () => {
+  it.each([
+    ['bystanders', 'USR2 IO PROF VTALRM ALRM PWR STKFLT RTMIN RTMIN+1 RTMAX'],
+    ['the inspector', 'USR1'],
+  ])('is not harmed by signals that mean nothing to it: %s', async (_name, names) => {
+    const driver = bench.start({}, 'bash', '-c', 'echo ready; sleep 2; echo end');
+    const said = { out: '', err: '' };
+    driver.stdout!.on('data', (text) => {
+      said.out += text;
+    });
+    driver.stderr!.on('data', (text) => {
+      said.err += text;
+    });
+    const ended = once(driver, 'exit');
+    await once(driver.stdout!, 'data');
+    for (const name of names.split(' ')) spawnSync('bash', ['-c', `kill -${name} ${driver.pid}`]);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(listening(driver.pid!)).toEqual([]);
+    expect(await ended).toEqual([0, null]);
+    expect(said).toEqual({ out: 'ready\nend\n', err: '' });
+  });
+
+  it('gives its command the dispositions that a shell would', () => {
+    const ran = bench.run({}, 'cat', '/proc/self/status');
+    const sets = ran.stdout.match(/^Sig(Blk|Ign|Cgt):.*$/gm);
+    expect(sets).toEqual(['Blk', 'Ign', 'Cgt'].map((name) => `Sig${name}:\t${'0'.repeat(16)}`));
   });
 });
 

@@ -31,6 +31,22 @@ constexpr size_t kLongestContext = 64 * 1024;   // the caller's own arguments, s
 // Interrupts the receiver's wait at the end of a run; its handler does nothing.
 int wake_signal() { return SIGRTMIN + 7; }
 
+// Signals that mean nothing to the monitor neither end it nor open node's inspector (SIGUSR1): whoever finds a way
+// to send one gains nothing. Handlers, not SIG_IGN, so that no child inherits them. Other handlers (a profiler's)
+// and what the monitor's own parent ignored are left.
+void deaden_signals() {
+  struct sigaction nothing {};
+  nothing.sa_handler = [](int) {};
+  nothing.sa_flags = SA_RESTART;
+  sigaction(SIGUSR1, &nothing, nullptr);
+  const auto deaden = [&nothing](int number) {
+    struct sigaction present;
+    if (sigaction(number, nullptr, &present) == 0 && present.sa_handler == SIG_DFL) sigaction(number, &nothing, nullptr);
+  };
+  for (const int number : {SIGUSR2, SIGIO, SIGPROF, SIGVTALRM, SIGALRM, SIGPWR, SIGSTKFLT}) deaden(number);
+  for (int number = SIGRTMIN; number <= SIGRTMAX; number++) deaden(number);
+}
+
 // The lines of /proc/TID/status that say with whose power a task acts.
 std::string credentials_of(const std::string& status) {
   std::string out;
@@ -107,6 +123,7 @@ bool Supervisor::start(Options options, Wake wake, Exited exited, std::string& e
   if (options_.command.argv.empty()) return error = "no command", false;
   if (!Table::parse(options_.table.data(), options_.table.size(), table_, error)) return false;
   if (!journal_.open(options_.journal, options_.journal_bytes, error)) return false;
+  deaden_signals();
   run.monitor = getpid();
   run.observe = options_.observe;
   const bool privileged = is_privileged();
