@@ -100,7 +100,7 @@ describe('denials', () => {
     const explain = lines[0]!.split('; see: portcullis ')[1]!.split(' ');
     const explained = scratch.cli(...explain);
     expect(explained.stdout).toMatch(/deny/);
-    expect(scratch.run(['--quiet'], ['cat', key]).stderr).not.toMatch(/^portcullis/m);
+    expect(scratch.run(['--quiet'], ['cat', key]).stderr).not.toMatch(/portcullis: /);
   });
 });
 
@@ -139,7 +139,8 @@ it('a policy file and a trace under way cannot be changed by the command, whatev
       'echo "#" >>mine.yaml; true >session.trace; rm -f session.trace mine.yaml; mv mine.yaml other; echo fine >other.yaml',
     ],
   );
-  expect(ran.stderr.match(/^portcullis: denied/gm)?.length).toBe(5);
+  // Not at the start of lines: rm and mv write their own messages in pieces, and ours may come between two.
+  expect(ran.stderr.match(/portcullis: denied /g)?.length).toBe(5);
   expect(readFileSync(policy, 'utf8')).not.toContain('#');
   expect(scratch.read('workspace/other.yaml')).toBe('fine\n');
   const replayed = scratch.cli('replay', trace);

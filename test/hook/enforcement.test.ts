@@ -357,10 +357,14 @@ open('/proc/%d/stat' % up).read()`,
   });
 
   it('ends what the command left behind', () => {
-    const ran = bench.run({}, 'bash', '-c', 'setsid sleep 300 & (sleep 300 &) ; exit 3');
+    // A duration nobody else on the machine sleeps for.
+    const sleep = `sleep 300.${process.pid}`;
+    const ran = bench.run({}, 'bash', '-c', `setsid ${sleep} & (${sleep} &) ; exit 3`);
     expect(ran.status).toBe(3);
     expect(ran.end.leftovers).toBeGreaterThanOrEqual(1);
-    expect(spawnSync('pgrep', ['-f', 'sleep 300'], { encoding: 'utf8' }).stdout).toBe('');
+    expect(spawnSync('pgrep', ['-f', `^${sleep.replace('.', '[.]')}$`], { encoding: 'utf8' }).stdout).toBe(
+      '',
+    );
   });
 });
 
