@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -84,6 +85,15 @@ Code on_pointer(int i, unsigned action) {
           jump(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0), answer(action), answer(kAllow)};
 }
 
+// Of prlimit64: allowed for oneself unless it sets the limit of core dumps (see peer_ops.cc). Else notified.
+Code limits() {
+  Code code{load(low(0)), jump(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0), answer(kNotify), load(low(1)),
+            jump(BPF_JMP | BPF_JEQ | BPF_K, RLIMIT_CORE, 1, 0), answer(kAllow)};
+  const Code sets = on_pointer(2, kNotify);
+  code.insert(code.end(), sets.begin(), sets.end());
+  return code;
+}
+
 struct Leaf {
   int nr;
   Code code;
@@ -152,7 +162,9 @@ std::vector<Leaf> leaves_of(bool privileged) {
   control.insert(control.end(), flags.begin(), flags.end());
   leaves.push_back({__NR_fcntl, control});
   // Limits, scheduling and memory of processes other than oneself.
-  for (const int nr : {__NR_prlimit64, __NR_sched_setaffinity, __NR_sched_setscheduler, __NR_sched_setparam,
+  leaves.push_back({__NR_prlimit64, limits()});
+  leaves.push_back({__NR_setrlimit, on_values(0, {RLIMIT_CORE}, kNotify)});
+  for (const int nr : {__NR_sched_setaffinity, __NR_sched_setscheduler, __NR_sched_setparam,
                        __NR_sched_setattr, __NR_migrate_pages, __NR_move_pages})
     leaves.push_back({nr, on_others(0)});
   constexpr unsigned kPriorityProcess = 0, kIoPriorityProcess = 1;

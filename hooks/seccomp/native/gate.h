@@ -179,6 +179,11 @@ Prepared prepare_net(Caller& caller);
 Prepared prepare_signal(Caller& caller);
 Prepared prepare_peer(Caller& caller);
 
+// The subject's limit of core dumps, soft and hard (0 where the monitor's own hard limit is that), which nobody of
+// it changes. A dump is written by the kernel where its process stands, with what that holds. 1 byte is less than
+// any dump, and to the kernel the word that no helper is to be started for one either; for 0 it would be.
+constexpr uint64_t kCoreLimit = 1;
+
 // Facts about this run that handlers need; set once before the first notification, read-only afterwards.
 struct Run {
   pid_t monitor = 0;   // the monitor's process

@@ -24,7 +24,7 @@
 namespace portcullis {
 namespace {
 
-enum Stage : int { kInstalled, kDirectory, kPrivileges, kFilter };
+enum Stage : int { kInstalled, kLimits, kDirectory, kPrivileges, kFilter };
 
 struct Message {
   int stage;
@@ -91,6 +91,8 @@ void reset_signals(const sigset_t& mask) {
 [[noreturn]] void child(Plan& plan) {
   reset_signals(plan.mask);
   if (plan.restore_files) setrlimit(RLIMIT_NOFILE, &plan.files);
+  const rlimit core{kCoreLimit, kCoreLimit}, none{0, 0};
+  if (setrlimit(RLIMIT_CORE, &core) != 0 && setrlimit(RLIMIT_CORE, &none) != 0) give_up(plan.report, kLimits, errno);
   if (chdir(plan.cwd) != 0) give_up(plan.report, kDirectory, errno);
   // The command gets standard input, output and error (which node marks to be closed), and nothing else.
   for (int fd = 0; fd < 3; fd++) fcntl(fd, F_SETFD, 0);
@@ -123,6 +125,7 @@ void reset_signals(const sigset_t& mask) {
 
 std::string explain(const Message& message, const std::string& cwd) {
   const std::string why = strerror(message.value);
+  if (message.stage == kLimits) return "the limit of core dumps cannot be set: " + why;
   if (message.stage == kDirectory) return "cannot enter " + cwd + ": " + why;
   if (message.stage == kPrivileges) return "no_new_privs refused: " + why;
   if (message.value == EBUSY) return "another seccomp supervisor already guards this process (is this a run inside a run?)";

@@ -78,7 +78,7 @@ Prepared prepare(Caller& caller) {
     case __NR_kill: case __NR_tkill: case __NR_tgkill: case __NR_rt_sigqueueinfo: case __NR_rt_tgsigqueueinfo:
     case kNrPidfdSendSignal:
       return prepare_signal(caller);
-    case __NR_fcntl: case __NR_prlimit64: case __NR_sched_setaffinity: case __NR_sched_setscheduler:
+    case __NR_fcntl: case __NR_setrlimit: case __NR_prlimit64: case __NR_sched_setaffinity: case __NR_sched_setscheduler:
     case __NR_sched_setparam: case __NR_sched_setattr: case __NR_migrate_pages: case __NR_move_pages:
     case __NR_setpriority: case __NR_ioprio_set:
       return prepare_peer(caller);
