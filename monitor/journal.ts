@@ -68,6 +68,7 @@ export const HOOK_REASONS = [
   'the journal stayed full until the deadline',
   'the hook failed',
   'the target is the monitor itself',
+  'a way of acting on a process outside the command that the hook does not mediate',
 ] as const;
 
 const PROTOCOLS = ['tcp', 'udp', 'netlink', 'other'] as const;

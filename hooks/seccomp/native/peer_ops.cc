@@ -31,7 +31,7 @@ Prepared toward(Caller& caller, pid_t id) {
   if (process == 0) return Fails{ESRCH};
   if (process == run.monitor) return refusal(caller, Reason::kProtected, process);
   if (process == caller.tgid() || in_subject(process)) return Harmless{};
-  return refusal(caller, Reason::kUnsupported, process);
+  return refusal(caller, Reason::kOutsider, process);
 }
 
 // A limit of core dumps that is no more than the subject has: granted, and the limit stays what it is. Programs
@@ -68,7 +68,7 @@ Prepared prepare_peer(Caller& c) {
   const auto number = [&c](int i) { return static_cast<int>(c.arg(i)); };
   switch (c.nr()) {
     case __NR_fcntl:  // the filter lets only F_SETOWN through to here; negative: a group, and who may join it
-      return number(2) < 0 ? Prepared(refusal(c, Reason::kUnsupported, -number(2))) : toward(c, number(2));
+      return number(2) < 0 ? Prepared(refusal(c, Reason::kOutsider, -number(2))) : toward(c, number(2));
     case __NR_setrlimit:  // the filter lets only the limit of core dumps through to here
       return set_core_limit(c, 0, c.arg(1), 0);
     case __NR_prlimit64:
@@ -77,7 +77,7 @@ Prepared prepare_peer(Caller& c) {
     case __NR_setpriority:
     case __NR_ioprio_set: {
       const int process = c.nr() == __NR_setpriority ? int{PRIO_PROCESS} : kIoPriorityProcess;
-      return number(0) == process ? toward(c, number(1)) : Prepared(refusal(c, Reason::kUnsupported, number(1)));
+      return number(0) == process ? toward(c, number(1)) : Prepared(refusal(c, Reason::kOutsider, number(1)));
     }
     default: return toward(c, number(0));
   }

@@ -155,7 +155,7 @@ Outcome GroupSignal::perform(Caller& caller) {
   Outcome outcome = Outcome::fail(error);
   if (done.empty() && outsiders && group_ != kEveryone) {  // a group of others
     outcome.error = EPERM;
-    outcome.stopped = monitor ? Reason::kProtected : Reason::kUnsupported;
+    outcome.stopped = monitor ? Reason::kProtected : Reason::kOutsider;
   }
   return outcome;
 }
@@ -222,7 +222,7 @@ Prepared to_one(Caller& caller, Target target, int number, std::optional<uint64_
     if (!read_info(caller, *info_address, number, info.emplace(), error)) return Fails{error};
   }
   // A thread of an outsider gets no siginfo of the caller's making: no call pins thread and siginfo both.
-  if (target.thread && info) return Refused{Reason::kUnsupported, event_of(caller, process, executable_of(process))};
+  if (target.thread && info) return Refused{Reason::kOutsider, event_of(caller, process, executable_of(process))};
   if (target.thread)
     return judged(caller, process, std::make_unique<ThreadSignal>(std::move(pin), process, target.id, number));
   return judged(caller, process, std::make_unique<Signal>(std::move(pin), number, info, 0));

@@ -51,6 +51,7 @@ enum class Reason : uint16_t {
   kJournalFull = 9,        // the journal stayed full until the deadline
   kInternal = 10,          // the hook failed; see the run's log
   kProtected = 11,         // the target is the monitor itself
+  kOutsider = 12,          // a way to act on a process outside the subject that the hook does not mediate
 };
 
 // 64 bytes, then `fields` fields, then zero padding to a multiple of 8.
