@@ -2,19 +2,17 @@
  * What `run` says on stderr: one line for each denial, naming operation, object and deciding rule, and the
  * command that explains it.
  */
+
+import type { Layer } from '../model/verdict.ts';
 import type { JudgedEvent } from '../monitor/judged.ts';
-import { describeObject, explainCommand } from './describe.ts';
+import { describeObject, explainCommand, type PolicyChoice } from './describe.ts';
 import { complain, safe } from './output.ts';
 
-export interface DenialContext {
-  /** The policy as the user named it. */
-  readonly policy: string;
-  /** Set where the user gave --workspace: the explaining command needs it too. */
-  readonly workspace?: string | undefined;
-}
+/** Layers that only see what the policy put up for review. */
+const AFTER_REVIEW: readonly Layer[] = ['schema', 'trust', 'rate', 'prefilter', 'reviewer', 'constitution'];
 
 /** The line for one judged event, or null where nothing was denied. */
-export function denialLine({ event, verdict, enforced }: JudgedEvent, context: DenialContext): string | null {
+export function denialLine({ event, verdict, enforced }: JudgedEvent, choice: PolicyChoice): string | null {
   if (verdict.verdict === 'allow' || !enforced) return null;
   const who =
     verdict.layer === 'policy' && verdict.rule !== null
@@ -23,14 +21,20 @@ export function denialLine({ event, verdict, enforced }: JudgedEvent, context: D
         ? `the ${verdict.layer}`
         : `the ${verdict.layer} under rule ${safe(verdict.rule)}`;
   const why = verdict.reason === '' ? '' : ` (${safe(verdict.reason)})`;
-  const see = explainCommand(event, context.policy, context.workspace);
-  return `portcullis: denied ${event.operation} ${describeObject(event.object)} by ${who}${why}; see: ${see}`;
+  const see = `see: ${explainCommand(event, choice)}`;
+  return `portcullis: denied ${event.operation} ${describeObject(event.object)} by ${who}${why}; ${meaning(verdict.layer)}${see}`;
+}
+
+/** What the explaining command explains where the policy did not decide: it knows the policy alone. */
+function meaning(layer: Layer): string {
+  if (layer === 'policy') return '';
+  return AFTER_REVIEW.includes(layer) ? 'policy had put it up for review, ' : 'for what policy alone says, ';
 }
 
 /** An observer that writes the lines. */
-export function sayDenials(context: DenialContext): (judged: JudgedEvent) => void {
+export function sayDenials(choice: PolicyChoice): (judged: JudgedEvent) => void {
   return (judged) => {
-    const line = denialLine(judged, context);
+    const line = denialLine(judged, choice);
     if (line !== null) complain(line);
   };
 }

@@ -8,7 +8,9 @@ const MAX_SHOWN = 300;
 
 /** The object in a few words, safe to print: a path, `127.0.0.1:80 (tcp)`, a command line. */
 export function describeObject(object: EventObject): string {
-  return clipped(safe(objectText(object)));
+  const text = clipped(safe(objectText(object)));
+  if (object.kind !== 'program' || object.interpreter === undefined) return text;
+  return `${text} (its interpreter ${clipped(safe(object.interpreter.path))})`;
 }
 
 function objectText(object: EventObject): string {
@@ -26,12 +28,36 @@ function objectText(object: EventObject): string {
   }
 }
 
-/** The command that explains the verdict on `event` under `policy`, ready to paste into a shell. */
-export function explainCommand(event: Event, policy: string, workspace?: string): string {
-  const words = ['portcullis', 'policy', 'explain', '--policy', policy];
-  if (workspace !== undefined) words.push('--workspace', workspace);
-  if (event.object.kind === 'path' && event.object.to !== undefined) words.push('--to', event.object.to);
-  words.push(event.operation, ...objectArguments(event.object));
+/** What a policy was loaded with, as the user gave it; undefined where an option was not given. */
+export interface PolicyChoice {
+  readonly policy: string;
+  readonly workspace?: string | undefined;
+  readonly state?: string | undefined;
+  readonly trace?: string | undefined;
+}
+
+/** The subject that `policy explain` assumes where none is named. */
+export const DEFAULT_SUBJECT = '/bin/sh';
+
+/** The command that says what the policy says of `event`, ready to paste into a shell. It names everything that
+ * the event's words are made of (model/word.ts), so that it judges the same words. */
+export function explainCommand(event: Event, choice: PolicyChoice): string {
+  const { operation, also, object, subject } = event;
+  const words = ['portcullis', 'policy', 'explain', '--policy', choice.policy];
+  for (const option of ['workspace', 'state', 'trace'] as const)
+    if (choice[option] !== undefined) words.push(`--${option}`, choice[option]);
+  if (subject.exe !== DEFAULT_SUBJECT) words.push('--subject', subject.exe);
+  for (const further of also) words.push('--also', further);
+  if (object.kind === 'path' && object.to !== undefined) words.push('--to', object.to);
+  if (object.kind === 'program') {
+    const [name] = object.argv;
+    if (name !== undefined && name !== object.path) words.push('--argv0', name);
+    if (object.interpreter !== undefined) {
+      words.push('--interpreter', object.interpreter.path);
+      for (const argument of object.interpreter.argv) words.push('--interpreter-argv', argument);
+    }
+  }
+  words.push(operation, ...objectArguments(object));
   return words.map(quoted).join(' ');
 }
 
@@ -44,8 +70,8 @@ function objectArguments(object: EventObject): string[] {
     case 'program':
       return object.argv.length > 1 ? ['--', object.path, ...object.argv.slice(1)] : [object.path];
     case 'address':
-      if (object.protocol === 'netlink') return ['netlink'];
-      return [object.protocol === 'udp' ? `udp:${endpoint(object)}` : endpoint(object)];
+      if (object.protocol === 'netlink' || object.protocol === 'tcp') return [endpoint(object)];
+      return [`${object.protocol}:${endpoint(object)}`];
     case 'unix':
       return [`unix:${object.path}`];
   }

@@ -13,6 +13,7 @@ import { type ExplainedWord, type Explanation, explain } from '../model/policy/e
 import { ON_ADDRESSES } from '../model/policy/schema.ts';
 import { loadPolicy } from '../monitor/policies.ts';
 import { bindingsOf } from './bindings.ts';
+import { DEFAULT_SUBJECT, type PolicyChoice } from './describe.ts';
 import { UsageError } from './errors.ts';
 import { print, safe } from './output.ts';
 
@@ -23,9 +24,15 @@ interface CheckOptions {
 
 interface ExplainOptions extends CheckOptions {
   readonly policy: string;
-  readonly subject?: string;
+  readonly subject: string;
+  readonly also: readonly string[];
   readonly to?: string;
   readonly argv?: readonly string[];
+  readonly argv0?: string;
+  readonly interpreter?: string;
+  readonly interpreterArgv: readonly string[];
+  readonly state?: string;
+  readonly trace?: string;
 }
 
 export function registerPolicy(program: Command): void {
@@ -44,10 +51,16 @@ export function registerPolicy(program: Command): void {
     .argument('<operation>', `one of ${OPERATIONS.join(', ')}`)
     .argument('<object...>', 'a path; ADDRESS:PORT or unix:/path; for exec a program and its arguments')
     .requiredOption('--policy <FILE|NAME>', 'policy file, or built-in: workspace, read-only, observe')
-    .option('--subject <EXE>', 'the program that attempts it', '/bin/sh')
+    .option('--subject <EXE>', 'the program that attempts it', DEFAULT_SUBJECT)
+    .option('--also <OPERATION>', 'what the same call does besides, such as read (repeatable)', collect, [])
     .option('--to <PATH>', 'the second name of a rename or link')
     .addOption(new Option('--argv <arguments...>', 'arguments of exec, the program name first'))
+    .option('--argv0 <NAME>', 'exec: the name the program is started under (default: OBJECT as given)')
+    .option('--interpreter <EXE>', 'exec of a script: the program that its #! line names, judged as well')
+    .option('--interpreter-argv <ARGUMENT>', 'one argument of it, its name first (repeatable)', collect, [])
     .option('--workspace <DIR>', `what \${workspace} means (default: the current folder)`)
+    .option('--state <DIR>', 'the state folder given to run: no policy lets the command change it')
+    .option('--trace <FILE>', 'the trace given to run, likewise')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -66,11 +79,11 @@ Exit status: 0 whatever the verdict, 2 bad input.`,
 /** Operations on what a link leads to; the others are on the name itself. */
 const FOLLOWS: readonly Operation[] = ['read', 'write', 'truncate', 'chmod', 'chown'];
 
-const load = (policy: string, workspace: string | undefined) =>
-  loadPolicy(policy, bindingsOf({ policy, workspace: resolve(workspace ?? '.') }));
+const load = (policy: string, { workspace, state, trace }: Omit<PolicyChoice, 'policy'>) =>
+  loadPolicy(policy, bindingsOf({ policy, workspace: resolve(workspace ?? '.'), state, trace }));
 
 function check(nameOrFile: string, { workspace, json }: CheckOptions): void {
-  const compiled = load(nameOrFile, workspace);
+  const compiled = load(nameOrFile, { workspace });
   const { policy, digest, table, walker } = compiled;
   const facts = {
     ok: true,
@@ -92,28 +105,42 @@ function check(nameOrFile: string, { workspace, json }: CheckOptions): void {
 }
 
 function explainCommand(operation: string, object: readonly string[], options: ExplainOptions): void {
-  if (!isOperation(operation))
-    throw new UsageError(`unknown operation '${operation}'; known: ${OPERATIONS.join(', ')}`);
   const event: Judged = {
-    operation,
-    also: [],
-    object: objectOf(operation, object, options),
-    subject: { exe: absolute(options.subject ?? '/bin/sh'), pid: 1 },
+    operation: operationOf(operation),
+    also: options.also.map(operationOf),
+    object: objectOf(operationOf(operation), object, options),
+    subject: { exe: absolute(options.subject), pid: 1 },
   };
-  const compiled = load(options.policy, options.workspace);
+  const compiled = load(options.policy, options);
   const explanation = explain(compiled, event);
   if (options.json) print(JSON.stringify(rowOf(event, explanation)));
   else for (const line of linesOf(compiled, explanation)) print(line);
 }
 
+function operationOf(name: string): Operation {
+  if (isOperation(name)) return name;
+  throw new UsageError(`unknown operation '${name}'; known: ${OPERATIONS.join(', ')}`);
+}
+
+const collect = (value: string, before: readonly string[]): string[] => [...before, value];
+
 /** Reads OBJECT for the operation. Throws UsageError. */
 function objectOf(
   operation: Operation,
   [first, ...rest]: readonly string[],
-  { to, argv }: ExplainOptions,
+  { to, argv, argv0, interpreter, interpreterArgv }: ExplainOptions,
 ): EventObject {
   const given = first!;
-  if (operation === 'exec') return { kind: 'program', path: program(given), argv: argv ?? [given, ...rest] };
+  if (operation === 'exec') {
+    const object = {
+      kind: 'program',
+      path: program(given),
+      argv: argv ?? [argv0 ?? given, ...rest],
+    } as const;
+    if (interpreter === undefined) return object;
+    const called = interpreterArgv.length === 0 ? [interpreter, given, ...rest] : interpreterArgv;
+    return { ...object, interpreter: { path: program(interpreter), argv: called } };
+  }
   if (rest.length > 0) throw new UsageError(`${operation} takes one object; '${rest[0]}' is too much`);
   if (ON_ADDRESSES.includes(operation)) return socketOf(given);
   if (operation === 'signal') return { kind: 'process', pid: 0, path: absolute(given) };
@@ -129,14 +156,17 @@ function socketOf(text: string): EventObject {
     const path = text.slice('unix:'.length);
     return { kind: 'unix', path: path.startsWith('@') ? path : absolute(path) };
   }
-  if (text === 'netlink') return { kind: 'address', protocol: 'netlink', address: '0'.repeat(32), port: 0 };
-  const shape = /^(?:(tcp|udp):)?(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);
+  const netlink = /^netlink(?::(\d{1,5}))?$/.exec(text);
+  if (netlink !== null)
+    return { kind: 'address', protocol: 'netlink', address: '0'.repeat(32), port: Number(netlink[1] ?? 0) };
+  const shape = /^(?:(tcp|udp|other):)?(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);
   const address = shape === null ? null : digits(shape[2] ?? shape[3]!);
   if (shape === null || address === null || Number(shape[4]) > 65_535)
     throw new UsageError(
       `'${text}' is no address: write IP:port, [IPv6]:port, unix:/path, unix:@name or netlink (host names are not judged)`,
     );
-  return { kind: 'address', protocol: shape[1] === 'udp' ? 'udp' : 'tcp', address, port: Number(shape[4]) };
+  const protocol = (shape[1] ?? 'tcp') as 'tcp' | 'udp' | 'other';
+  return { kind: 'address', protocol, address, port: Number(shape[4]) };
 }
 
 /** The 32 hex digits of an IP address, or null. */

@@ -129,6 +129,8 @@ function settingsOf(command: string[], options: Options): Settings {
           onJudged: sayDenials({
             policy: options.policy,
             workspace: options.workspace === undefined ? undefined : workspace,
+            state: options.state,
+            trace: options.trace,
           }),
         }),
   };

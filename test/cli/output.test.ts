@@ -111,11 +111,11 @@ describe('objects', () => {
   it('long ones are clipped for the line, not for the explaining command', () => {
     const path = `/${'a'.repeat(4000)}`;
     expect(describeObject({ kind: 'path', path }).length).toBeLessThan(400);
-    expect(explainCommand(event({ kind: 'path', path }), 'workspace')).toContain(path);
+    expect(explainCommand(event({ kind: 'path', path }), { policy: 'workspace' })).toContain(path);
   });
   it('a rename is explained with both names', () => {
     const rename = event({ kind: 'path', path: '/a', to: '/b c' }, 'rename');
-    expect(explainCommand(rename, 'workspace')).toBe(
+    expect(explainCommand(rename, { policy: 'workspace' })).toBe(
       "portcullis policy explain --policy workspace --to '/b c' rename /a",
     );
   });
