@@ -2,10 +2,11 @@
  * `portcullis audit verify DIR` and `portcullis audit show DIR`: is a trail what was written, and what does it
  * say. DIR is a run's state folder, or its trail folder. Reads only; a run under way may be looked at.
  *
- * Exit status: 0 good, 1 tampered with or torn, 2 not a trail.
+ * Exit status: 0 good, 1 tampered with or torn, 2 not a trail. A trail whose last run has no end is good so far and
+ * said to be `unfinished` (or `going on`, while its monitor lives); `--closed` makes that 1 as well.
  */
 import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { EventObject } from '../model/event.ts';
 import type { AbridgedArguments } from '../monitor/audit/record.ts';
@@ -13,6 +14,8 @@ import { newScan, type Problem } from '../monitor/audit/scan.ts';
 import { type EventRow, isEvent, type OtherRow, type Row, rowsOf } from '../monitor/audit/show.ts';
 import { FolderStore, type TrailStore } from '../monitor/audit/store.ts';
 import { type Verification, verifyTrail } from '../monitor/audit/verify.ts';
+import { contradiction } from '../monitor/audit/witness.ts';
+import { liveOwner, type StatePaths, statePaths } from '../monitor/state.ts';
 import { describeObject } from './describe.ts';
 import { UsageError } from './errors.ts';
 import { complain, painter, print, safe } from './output.ts';
@@ -23,22 +26,35 @@ export function registerAudit(program: Command): void {
     .command('verify')
     .description('check that a trail is complete and unchanged')
     .argument('<dir>', "a run's state folder, or its trail folder")
+    .option('--closed', 'accept only a trail whose last run has ended')
     .option('--json', 'print the findings as one JSON object')
     .addHelpText(
       'after',
       `
 Examples:
   portcullis audit verify ~/.local/state/portcullis/20260101T120000000Z-0a1b2c
+  portcullis audit verify --closed DIR        after a run: its end must be there too
   portcullis audit verify --json DIR
 
-Exit status: 0 the trail is what was written; 1 it was tampered with or ends within a record; 2 not a trail.
+The first word says how it stands:
+  intact      nothing was changed, and the last run ended or was recovered
+  going on    nothing was changed so far; the monitor of the last run is alive
+  unfinished  nothing was changed so far, but the last run has no end and no monitor: it died, or the end was cut off
+  torn        the trail ends within a record
+  TAMPERED    something was edited, removed, moved or added
+
+Exit status: 0 intact, going on or unfinished; 1 torn or tampered with, and with --closed also going on or
+unfinished; 2 not a trail.
 Records cut off the very end leave no mark inside the trail: compare the printed head with one noted earlier.`,
     )
-    .action((dir: string, options: { json?: boolean }) => {
-      const verification = verifyTrail(openStore(dir));
-      if (options.json) print(JSON.stringify(verification));
-      else reportVerification(verification);
-      process.exitCode = verification.ok ? 0 : 1;
+    .action((dir: string, options: { json?: boolean; closed?: boolean }) => {
+      const paths = stateOf(dir);
+      const store = openStore(dir, true);
+      const found = verifyTrail(store, (scan) => contradiction(paths, scan));
+      const standing = standingOf(found, paths);
+      if (options.json) print(JSON.stringify({ ...found, standing }));
+      else reportVerification(found, standing);
+      process.exitCode = found.ok && (found.closed || options.closed !== true) ? 0 : 1;
     });
   audit
     .command('show')
@@ -69,13 +85,30 @@ Exit status: 0; 1 where the trail is damaged (what stands before the damage is p
     });
 }
 
-/** The trail in a folder. Throws UsageError where there is none. */
-function openStore(dir: string): TrailStore {
+type Standing = 'intact' | 'going on' | 'unfinished' | 'torn' | 'TAMPERED';
+
+function standingOf({ problem, closed }: Verification, paths: StatePaths): Standing {
+  if (problem !== null) return problem.kind === 'torn' ? 'torn' : 'TAMPERED';
+  if (closed) return 'intact';
+  return liveOwner(paths) === null ? 'unfinished' : 'going on';
+}
+
+/** The state folder that `dir` is, or whose trail folder it is. */
+function stateOf(dir: string): StatePaths {
+  const folder = resolve(dir);
+  const within = basename(folder) === 'trail' && !existsSync(join(folder, 'trail'));
+  return statePaths(within ? dirname(folder) : folder);
+}
+
+/** The trail in a folder; with `bare`, also a state folder whose trail is empty or gone. Throws UsageError where
+ * there is none. */
+function openStore(dir: string, bare = false): TrailStore {
   for (const folder of [join(dir, 'trail'), dir]) {
     if (!existsSync(folder) || !statSync(folder).isDirectory()) continue;
     const store = new FolderStore(folder);
     if (store.segments().length > 0) return store;
   }
+  if (bare && existsSync(stateOf(dir).run)) return gone(stateOf(dir));
   throw new UsageError(
     existsSync(dir)
       ? `${dir} holds no audit trail: no trail/000001.jsonl in it; name the state folder of a run`
@@ -83,26 +116,34 @@ function openStore(dir: string): TrailStore {
   );
 }
 
+/** The trail of a state folder that has no segment. */
+function gone({ trail }: StatePaths): TrailStore {
+  const folder = new FolderStore(trail);
+  return existsSync(trail) ? folder : Object.assign(folder, { segments: () => [] });
+}
+
 function place(problem: Problem): string {
   return `${safe(problem.file)}:${problem.line}: ${safe(problem.what)}`;
 }
 
-function reportVerification(found: Verification): void {
+function reportVerification(found: Verification, standing: Standing): void {
   const paint = painter(1);
   const { problem, head } = found;
   const size = `${found.records} ${found.records === 1 ? 'record' : 'records'}, ${found.runs} ${found.runs === 1 ? 'run' : 'runs'}, ${found.segments} ${found.segments === 1 ? 'segment' : 'segments'}`;
   if (problem !== null) {
-    print(`${paint('red', problem.kind === 'torn' ? 'torn' : 'TAMPERED')} ${place(problem)}`);
+    print(`${paint('red', standing)} ${place(problem)}`);
     print(`Good up to record ${head.seq} (${size}); nothing after it can be trusted.`);
     if (problem.kind === 'torn')
       print('A crash leaves a trail so; the next run in this state folder cuts the torn record and says so.');
     return;
   }
-  print(`${paint('green', 'intact')} ${size}`);
+  print(`${paint(standing === 'unfinished' ? 'yellow' : 'green', standing)} ${size}`);
   print(`head ${head.seq} ${head.hash}`);
-  if (!found.closed)
+  const waiting = found.pending > 0 ? ` ${found.pending} events wait for a verdict.` : '';
+  if (standing === 'going on') print(`The last run is still going on.${waiting}`);
+  if (standing === 'unfinished')
     print(
-      `The last run has no end${found.pending > 0 ? ` and ${found.pending} events wait for a verdict` : ''}: it is still going on, its monitor died, or its end was cut off.`,
+      `The last run has no end, and no monitor is alive: it died, or the end of the trail was cut off.${waiting}`,
     );
   print(`Records removed after the last one shown here would leave no mark: note the head elsewhere.`);
 }

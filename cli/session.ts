@@ -133,6 +133,9 @@ async function runWith(
   parts.add(() => reviewer.stop());
 
   const start = startPayload(settings, policy, state, reviewer);
+  // First the record, then what witnesses that there is one: a crash in between leaves no contradiction.
+  trail.append(start);
+  await trail.sync();
   state.describe(
     {
       run: state.id,
@@ -145,8 +148,6 @@ async function runWith(
     },
     policy.policy.source,
   );
-  trail.append(start);
-  await trail.sync();
   const counters = () => ({ ...hook.counters() }) as Record<string, number>;
   const ending = (outcome: Outcome) => ({
     status: outcome.status,

@@ -100,7 +100,8 @@ export interface State extends StatePaths {
   readonly id: string;
   /** The facts an earlier run in this folder left, or null. */
   readonly earlier: RunFacts | null;
-  /** Replaces `run.json` and `policy.yaml`, each in one step, and puts them on stable storage. */
+  /** Replaces `run.json` and `policy.yaml`, each in one step, and puts them on stable storage. Call it once the
+   * run's `start` record is on stable storage: both then witness that there is one (audit/witness.ts). */
   describe(facts: RunFacts, policyText: string): void;
   /** Removes what only a live run needs (journal, socket). */
   forget(what: 'journal' | 'control'): void;
@@ -277,6 +278,12 @@ function describeProcess(pid: number): Owner | null {
 function alive(owner: Owner): boolean {
   const now = describeProcess(owner.pid);
   return now !== null && now.started === owner.started && now.boot === owner.boot;
+}
+
+/** Process id of the live monitor that owns a state folder; null where there is none, or none that can be seen. */
+export function liveOwner({ lock }: StatePaths): number | null {
+  const owner = readOwner(lock);
+  return owner !== null && alive(owner) ? owner.pid : null;
 }
 
 function readOwner(file: string): Owner | null {

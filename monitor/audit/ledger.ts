@@ -5,7 +5,7 @@
  *
  * Within a run: event numbers are given once; each review gets exactly one verdict; `late` follows an allow that
  * the monitor recorded; at `end` nothing is pending and the hook's counters agree with the records.
- * Memory: proportional to the reviews pending and the gaps in the numbering, not to the trail.
+ * Memory: proportional to the reviews pending, the gaps in the numbering and the runs, not to the trail.
  */
 import { isOperation } from '../../model/operation.ts';
 import { LAYERS } from '../../model/verdict.ts';
@@ -48,6 +48,8 @@ export class Ledger {
   /** Id of the last run, and of the boot of the host it ran under. */
   run: string | null = null;
   boot: string | null = null;
+  /** Ids of all runs. */
+  readonly known = new Set<string>();
   /** Event numbers seen in the run. */
   numbers = new Numbers();
   /** Numbers of reviews without verdict, in order of arrival. */
@@ -106,6 +108,7 @@ export class Ledger {
     this.open = true;
     this.runs += 1;
     this.run = run;
+    this.known.add(run);
     this.boot = boot;
     this.numbers = new Numbers();
     this.pending.clear();

@@ -6,6 +6,7 @@ import { bootId, type State } from '../state.ts';
 import { type Opened, openTrail } from './recover.ts';
 import { FolderStore } from './store.ts';
 import type { TrailError } from './trail.ts';
+import { contradiction } from './witness.ts';
 
 /** Opens the trail and recovers it if its last monitor died; the dead monitor's journal and socket are then
  * removed, so that no later recovery can take them for a newer run's. Rejects with TrailError, JournalError or
@@ -21,6 +22,7 @@ export async function openStateTrail(
     journal: existsSync(state.journal) ? readJournalFile(state.journal) : null,
     rules: state.earlier?.rules ?? [],
     boot: bootId(),
+    contradiction: (scan) => contradiction(state, scan),
     ...(onFailure === undefined ? {} : { onFailure }),
   });
   state.forget('journal');

@@ -3,7 +3,8 @@
  *
  * A monitor that died leaves: perhaps a torn last record, perhaps records in its journal that it had not
  * chained yet, perhaps reviews that never got a verdict. Recovery, in this order:
- *   1. reads the whole trail; anything wrong but a torn last record refuses, saying where and what;
+ *   1. reads the whole trail; anything wrong but a torn last record refuses, saying where and what, and so does a
+ *      trail that lacks what stands beside it;
  *   2. cuts the torn record (its event, if any, is still in the journal: that is read only after chaining);
  *   3. chains what the journal holds and the trail does not, told apart by event number;
  *   4. records a deny for every review without verdict: nothing was released, since only an answer releases;
@@ -18,7 +19,7 @@ import type { HookEntry } from '../hook.ts';
 import { decodeDeadJournal, JournalError } from '../journal.ts';
 import { decisionOf, type RuleName, ruleId } from './from-hook.ts';
 import type { Ledger } from './ledger.ts';
-import { newScan, scanTrail } from './scan.ts';
+import { newScan, type Scan, scanTrail } from './scan.ts';
 import { FileTrail, TrailError, type TrailOptions } from './trail.ts';
 
 /** Why recovery's verdicts deny. */
@@ -32,6 +33,8 @@ export interface OpenOptions extends Omit<TrailOptions, 'position'> {
   /** This boot's id. After another boot the journal may be damaged (it is never flushed to disk): its sound
    * beginning is taken and an anomaly recorded. Within the same boot a damaged journal refuses. */
   readonly boot?: string;
+  /** What stands beside the trail and speaks against it (witness.ts), given what the scan found; null for nothing. */
+  readonly contradiction?: (scan: Scan) => string | null;
 }
 
 export interface Recovery {
@@ -58,6 +61,8 @@ export async function openTrail(options: OpenOptions): Promise<Opened> {
   const { problem, ledger, position, torn } = scan;
   if (problem?.kind === 'bad')
     throw new TrailError(`${problem.file}:${problem.line}: ${problem.what}; this trail is not continued`);
+  const against = options.contradiction?.(scan) ?? null;
+  if (against !== null) throw new TrailError(`${against}; this trail is not continued`);
   const left = ledger.open ? unchained(options, ledger) : { entries: [], damage: null };
 
   const trail = openAt(options, position);

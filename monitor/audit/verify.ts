@@ -7,7 +7,7 @@
  * and a chain written anew from some record on. `closed` says whether the trail ends as a run ends; where it
  * does not, the run is still going on, or its monitor died, or the end was cut off.
  */
-import { newScan, type Problem, scanTrail } from './scan.ts';
+import { newScan, type Problem, type Scan, scanTrail } from './scan.ts';
 import type { TrailStore } from './store.ts';
 
 export interface Verification {
@@ -24,13 +24,19 @@ export interface Verification {
   readonly problem: Problem | null;
 }
 
-/** Reads the whole trail. System errors are thrown. */
-export function verifyTrail(store: TrailStore): Verification {
+/** Reads the whole trail; `contradiction` says what stands beside it and speaks against it (witness.ts), or null.
+ * System errors are thrown. */
+export function verifyTrail(
+  store: TrailStore,
+  contradiction: (scan: Scan) => string | null = () => null,
+): Verification {
   const scan = newScan();
   for (const _ of scanTrail(store, scan)) {
     // every record is checked by the scan
   }
-  const { ledger, position, problem } = scan;
+  const { ledger, position } = scan;
+  const problem =
+    scan.problem?.kind === 'bad' ? scan.problem : (contradicted(store, scan, contradiction) ?? scan.problem);
   return {
     ok: problem === null,
     records: position.seq,
@@ -41,4 +47,16 @@ export function verifyTrail(store: TrailStore): Verification {
     head: { seq: position.seq, hash: position.hash },
     problem,
   };
+}
+
+/** A contradiction as a problem of the segment where what is missing would stand. */
+function contradicted(
+  store: TrailStore,
+  scan: Scan,
+  contradiction: (scan: Scan) => string | null,
+): Problem | null {
+  const what = contradiction(scan);
+  return what === null
+    ? null
+    : { file: store.name(Math.max(1, scan.position.segment)), line: 1, what, kind: 'bad' };
 }

@@ -117,11 +117,11 @@ describe('a state folder', () => {
   it('gives its trail back after a crash, once', async () => {
     const folder = join(scratch(), 'state');
     const first = openState({ folder, wall: 0 });
-    first.describe(facts(first.id), '');
     const opened = await openStateTrail(first, hostClock);
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    opened.trail.append({ ...start(), boot });
+    opened.trail.append({ ...start(), boot, run: first.id });
     await opened.trail.sync();
+    first.describe(facts(first.id), '');
     first.release(); // and dies here, without an end
     const records = [
       encode({

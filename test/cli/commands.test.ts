@@ -1,6 +1,14 @@
 /** The real `bin/portcullis`: help, versions, exit statuses, clear errors. Needs the built program (npm run setup). */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -162,4 +170,71 @@ it('a reader that stops reading ends the program quietly', () => {
   const ran = start('bash', ['-c', `set -o pipefail; "${BIN}" --help | head -1`]);
   expect(ran.stderr).toBe('');
   expect(ran.stdout).toMatch(/^Usage/);
+});
+
+describe('audit verify says how a trail stands', () => {
+  /** The state folder of a run that has ended. */
+  const ended = (name: string): string => {
+    const state = join(scratch, name);
+    expect(portcullis('run', '--state', state, '--', 'true').status).toBe(0);
+    return state;
+  };
+  const verify = (...args: string[]) => portcullis('audit', 'verify', ...args);
+  const TRAIL = 'trail/000001.jsonl';
+
+  it('intact after a run, with and without --closed', () => {
+    const state = ended('whole');
+    for (const args of [[state], ['--closed', state], [join(state, 'trail')]]) {
+      const { stdout, status } = verify(...args);
+      expect(stdout).toMatch(/^intact \d+ records/);
+      expect(status).toBe(0);
+    }
+  });
+
+  it.each<[string, (state: string) => void]>([
+    ['emptied', (state) => writeFileSync(join(state, TRAIL), '')],
+    ['cut within its first record', (state) => truncateSync(join(state, TRAIL), 100)],
+    ['removed', (state) => rmSync(join(state, TRAIL))],
+    ['removed with its folder', (state) => rmSync(join(state, 'trail'), { recursive: true })],
+  ])('a trail %s beside the traces of a run is tampered with, and no run continues it', (name, change) => {
+    const state = ended(`gone ${name}`);
+    change(state);
+    const found = verify(state);
+    expect(found.stdout).toMatch(/^TAMPERED .*holds no whole record, yet run\.json, policy\.yaml.* beside it/);
+    expect(found.status).toBe(1);
+    const again = portcullis('run', '--state', state, '--', 'touch', 'ran');
+    expect(again.stderr).toMatch(/holds no whole record/);
+    expect(again.status).toBe(125);
+    expect(existsSync(join(scratch, 'ran'))).toBe(false);
+    expect(verify(state).status).toBe(1);
+  });
+
+  it('a trail rolled back by a whole run is tampered with, because run.json names that run', () => {
+    const state = ended('rolled');
+    const before = readFileSync(join(state, TRAIL));
+    ended('rolled');
+    expect(verify(state).stdout).toMatch(/^intact .* 2 runs/);
+    writeFileSync(join(state, TRAIL), before);
+    expect(verify(state).stdout).toMatch(/^TAMPERED .*run\.json beside the trail names run/);
+    expect(portcullis('run', '--state', state, '--', 'true').status).toBe(125);
+  });
+
+  it('a run without its end is unfinished, which --closed refuses', () => {
+    const state = ended('unfinished');
+    const lines = readFileSync(join(state, TRAIL), 'utf8').trimEnd().split('\n');
+    writeFileSync(join(state, TRAIL), `${lines.slice(0, -1).join('\n')}\n`);
+    const found = verify(state);
+    expect(found.stdout).toMatch(/^unfinished \d+ records/);
+    expect(found.stdout).not.toContain('intact');
+    expect(found.status).toBe(0);
+    expect(verify('--closed', state).status).toBe(1);
+    expect(JSON.parse(verify('--json', state).stdout)).toMatchObject({ ok: true, standing: 'unfinished' });
+    // A process that is alive holds the lock: the run may still end.
+    const stat = readFileSync('/proc/self/stat', 'latin1');
+    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    writeFileSync(join(state, 'lock'), JSON.stringify({ pid: process.pid, started, boot }), { mode: 0o600 });
+    expect(verify(state).stdout).toMatch(/^going on/);
+    expect(verify('--closed', state).status).toBe(1);
+  });
 });
