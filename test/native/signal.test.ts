@@ -300,8 +300,11 @@ describe('toward others', () => {
     const ran = python(`print(says(lambda: os.killpg(${pid}, 9)))
 c = subprocess.Popen(['sleep', '9']); print(says(lambda: os.kill(-1, 15)), c.wait())`);
     expect(ran.stdout).toBe('EPERM\nNone -15\n');
-    expect(ran.decided.filter((entry) => entry.verdict === 'deny').map((entry) => entry.reason)).toEqual([
-      'a way of acting on a process outside the command that the hook does not mediate',
+    expect(ran.decided.filter((entry) => entry.verdict === 'deny')).toMatchObject([
+      {
+        reason: 'a way of acting on a process outside the command that the hook does not mediate',
+        event: { object: { kind: 'process', pid } },
+      },
     ]);
     expect(ran.status).toBe(0);
     expect(lives(pid)).toBe(true);

@@ -191,7 +191,7 @@ bool read_info(Caller& caller, uint64_t address, int number, siginfo_t& info, in
 
 Prepared to_group(Caller& caller, pid_t group, int number) {
   auto attempt = std::make_unique<GroupSignal>(group, number);
-  attempt->event = event_of(caller, group == kEveryone ? group : -group, executable_of(group));
+  attempt->event = event_of(caller, group == kEveryone ? 0 : group, executable_of(group));  // named by its leader
   return Unjudged{std::move(attempt)};
 }
 
