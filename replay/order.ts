@@ -1,5 +1,5 @@
 /**
- * The order of replay. A trace holds events in the order in which they were answered; the pipeline's one shared
+ * The order of replay. A trace holds events in the order of their answers (traces/order.ts); the pipeline's one shared
  * state, the rate limiter, saw the reviewed ones in the order of their arrival. So reviewed events are held back
  * until every event that arrived before them has been read; the others pass at once.
  * Memory: the reviewed events that were in flight together.

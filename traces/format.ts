@@ -2,7 +2,8 @@
  * The trace format: JSON Lines, one schema for recording and replay.
  *
  *   line 1    the header (TraceHeader): everything replay needs that is not an event
- *   then      one JudgedEvent a line (monitor/judged.ts), in the order in which they were answered
+ *   then      one JudgedEvent a line (monitor/judged.ts), in the order in which the monitor had their answers:
+ *             those put up for review in order of `answered`, the others in order of their numbers (order.ts)
  *   last      the footer (TraceFooter); a trace without it was cut short
  *
  * Text is JSON as JSON.stringify writes it; bytes that are not UTF-8 stand as lone surrogates (model/bytes.ts)

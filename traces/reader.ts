@@ -1,10 +1,14 @@
 /**
  * Reading a trace, line by line: memory is one line, whatever the trace's length. Every line is checked against
  * the format before anything of it is used; the first that does not fit is a TraceError with file, line and
- * column. A trace that ends without its footer, or whose footer counts other than was read, was cut or edited.
+ * column. A trace that ends without its footer, or whose footer counts other than was read, whose events are out of
+ * order (order.ts), or whose policy is not the one of its digest, was cut or edited. Nothing is sealed: whoever
+ * writes a whole trace anew is not found out.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
+import { inWords } from '../model/errno.ts';
 import { splitLines } from '../model/lines.ts';
+import { policyDigest } from '../model/policy/compile.ts';
 import type { JudgedEvent } from '../monitor/judged.ts';
 import {
   FORMAT,
@@ -18,7 +22,8 @@ import {
   type TraceHeader,
 } from './format.ts';
 import { columnOf } from './locate.ts';
-import type { Check } from './shape.ts';
+import { EventOrder } from './order.ts';
+import type { Check, Fault } from './shape.ts';
 
 /** An open trace. Owner of the reading position: whoever iterates `events`, once. */
 export interface Trace {
@@ -47,6 +52,7 @@ export function readTrace(source: Iterable<Uint8Array>, name: string): Trace {
     header,
     footer: () => footer,
     *events() {
+      const order = new EventOrder();
       let events = 0;
       let line = 1;
       for (const { text, number } of lines) {
@@ -61,7 +67,10 @@ export function readTrace(source: Iterable<Uint8Array>, name: string): Trace {
             );
         } else {
           events += 1;
-          yield check<JudgedEvent>(judgedShape, value, text, name, number);
+          const judged = check<JudgedEvent>(judgedShape, value, text, name, number);
+          const fault = order.next(judged);
+          if (fault !== null) throw faulty(fault, text, name, number);
+          yield judged;
         }
       }
       if (footer === null)
@@ -112,7 +121,13 @@ function readHeader(text: string, name: string): TraceHeader {
     throw new TraceError(
       `${name}:1:${columnOf(text, ['version'])}: a trace of version ${JSON.stringify(version)}; this program reads version ${TRACE_VERSION}`,
     );
-  return check<TraceHeader>(headerShape, value, text, name, 1);
+  const header = check<TraceHeader>(headerShape, value, text, name, 1);
+  const { source, environment } = header.policy;
+  if (policyDigest(source, environment) !== header.start.policy.digest)
+    throw new TraceError(
+      `${name}:1:${columnOf(text, ['policy', 'source'])}: the policy text does not match its digest: text, environment or digest was edited`,
+    );
+  return header;
 }
 
 function parse(text: string, name: string, line: number): unknown {
@@ -135,10 +150,13 @@ function isFooter(value: unknown): boolean {
 function check<T>(shape: Check, value: unknown, text: string, name: string, line: number): T {
   const fault = shape(value);
   if (fault === null) return value as T;
-  const where = fault.path.length === 0 ? 'the line' : fault.path.join('.');
-  const column = columnOf(text, fault.path);
-  throw new TraceError(
-    `${name}:${line}:${column}: ${where}: ${fault.what}; edited, or not written by portcullis`,
+  throw faulty(fault, text, name, line);
+}
+
+function faulty({ path, what }: Fault, text: string, name: string, line: number): TraceError {
+  const where = path.length === 0 ? 'the line' : path.join('.');
+  return new TraceError(
+    `${name}:${line}:${columnOf(text, path)}: ${where}: ${what}; edited, or not written by portcullis`,
   );
 }
 
@@ -149,7 +167,9 @@ function* pieces(file: string): Generator<Uint8Array> {
   try {
     fd = openSync(file, 'r');
   } catch (error) {
-    throw new TraceError(`${file}: cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new TraceError(`${file}: cannot be read: ${inWords(error)}; name a file written by run --trace`, {
+      cause: error,
+    });
   }
   try {
     for (;;) {
@@ -160,7 +180,9 @@ function* pieces(file: string): Generator<Uint8Array> {
     }
   } catch (error) {
     if (error instanceof TraceError) throw error;
-    throw new TraceError(`${file}: cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new TraceError(`${file}: cannot be read: ${inWords(error)}; name a file written by run --trace`, {
+      cause: error,
+    });
   } finally {
     closeSync(fd);
   }

@@ -5,6 +5,7 @@
  * footer, and every reader says so.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { inWords } from '../model/errno.ts';
 import type { JudgedEvent } from '../monitor/judged.ts';
 import { TraceError, type TraceFooter, type TraceHeader } from './format.ts';
 
@@ -51,7 +52,7 @@ export class TraceWriter {
     try {
       this.#sink.write(bytes);
     } catch (error) {
-      this.#failure = new TraceError(`the trace cannot be written: ${(error as Error).message}`, {
+      this.#failure = new TraceError(`the trace cannot be written: ${inWords(error)}`, {
         cause: error,
       });
       this.#onFailure?.(this.#failure);
@@ -75,7 +76,8 @@ export class TraceWriter {
   }
 }
 
-/** A new trace file (an existing one is replaced), readable by its owner alone. Throws TraceError. */
+/** A new trace file, readable by its owner alone. Throws TraceError, also where anything of that name exists: a
+ * recording is not lost to a slip. */
 export function createTrace(
   file: string,
   header: TraceHeader,
@@ -83,11 +85,15 @@ export function createTrace(
 ): TraceWriter {
   let fd: number;
   try {
-    fd = openSync(file, 'w', 0o600);
+    fd = openSync(file, 'wx', 0o600);
   } catch (error) {
-    throw new TraceError(`${file}: the trace cannot be written: ${(error as Error).message}`, {
-      cause: error,
-    });
+    const exists = (error as NodeJS.ErrnoException).code === 'EEXIST';
+    throw new TraceError(
+      exists
+        ? `${file} exists; name another file or remove it`
+        : `${file}: the trace cannot be written: ${inWords(error)}; name a file in a folder that you may write`,
+      { cause: error },
+    );
   }
   const sink: TraceSink = {
     write(bytes) {

@@ -51,7 +51,7 @@ export function compile(policy: Policy, environment: Environment): CompiledPolic
   return {
     policy,
     environment,
-    digest: digestOf(policy, environment),
+    digest: policyDigest(policy.source, environment),
     ...compileRules(effectiveRules(policy, environment), unmatched, environment),
     constitution: compileRules(policy.constitution, NOTHING, environment),
     trust: compileRules(
@@ -134,17 +134,10 @@ function tooLarge(rule: Rule): PolicyError {
   ]);
 }
 
-function digestOf(policy: Policy, environment: Environment): string {
+/** BLAKE3, 64 hex digits, over a policy's text and the environment that it is compiled in. */
+export function policyDigest(source: string, environment: Environment): string {
   const { home, workspace, temporary, state, protect, aliases } = environment;
   const sorted = Object.entries(aliases).sort(([a], [b]) => (a < b ? -1 : 1));
-  const canonical = JSON.stringify([
-    policy.source,
-    home,
-    workspace,
-    temporary,
-    state ?? null,
-    protect,
-    sorted,
-  ]);
+  const canonical = JSON.stringify([source, home, workspace, temporary, state ?? null, protect, sorted]);
   return bytesToHex(blake3(utf8ToBytes(canonical)));
 }

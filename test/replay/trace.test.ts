@@ -72,6 +72,21 @@ describe('the trace reader', () => {
       (t) => t.replace('"type":"received"', '"type":"bribed"'),
     ],
     ['a field too many', /^t:2:\d+: event\.more: /, (t) => t.replace('"event":{', '"event":{"more":1,')],
+    [
+      'another policy text under the same digest',
+      /^t:1:\d+: the policy text does not match its digest/,
+      (t) => t.replace('id: secrets, effect: deny', 'id: secrets, effect: allow'),
+    ],
+    [
+      'another environment under the same digest',
+      /^t:1:\d+: the policy text does not match its digest/,
+      (t) => t.replace('"workspace":"/work"', '"workspace":"/"'),
+    ],
+    [
+      'another digest',
+      /^t:1:\d+: the policy text does not match its digest/,
+      (t) => t.replace(/"digest":"[0-9a-f]{64}"/, `"digest":"${'0'.repeat(64)}"`),
+    ],
     ['a field missing', /^t:2:\d+: fast: /, (t) => t.replace('"fast":true,', '')],
     ['a list for a line', /^t:2:1: the line: /, (t) => t.replace(line(t, 1), '[]')],
   ])('refuses %s', async (_, message, change) => {
@@ -79,6 +94,44 @@ describe('the trace reader', () => {
     const changed = change(text);
     expect(changed).not.toBe(text);
     expect(() => read(changed)).toThrow(TraceError);
+    expect(() => read(changed)).toThrow(message);
+  });
+
+  const many = record([
+    ...['/work/a', '/work/b'].map(
+      (name) => ({ operation: 'read', name, reviewer: 'allow', turns: 0 }) as const,
+    ),
+    ...['/etc/a', '/etc/b'].map(
+      (name) => ({ operation: 'read', name, reviewer: 'allow', turns: 0 }) as const,
+    ),
+  ]).then(({ bytes }) => bytes.toString());
+  it('refuses any two event lines swapped', async () => {
+    const lines = (await many).trimEnd().split('\n');
+    expect(read(await many)).toBe(4);
+    const last = lines.length - 1; // the footer
+    for (let a = 1; a < last; a += 1)
+      for (let b = a + 1; b < last; b += 1) {
+        const swapped = [...lines];
+        [swapped[a], swapped[b]] = [lines[b]!, lines[a]!];
+        expect(() => read(`${swapped.join('\n')}\n`), `${a} and ${b}`).toThrow(/lines were moved/);
+      }
+  });
+
+  it.each<[string, RegExp, RegExp, (time: number) => number]>([
+    ['an event answered before it was received', /"answered":(\d+)/, /^t:2:\d+: answered: /, () => 1],
+    ['an input before its event', /"type":"received","at":(\d+)/, /^t:\d:\d+: inputs\.0\.at: /, () => 1],
+    ['inputs out of order', /"type":"reviewed","at":(\d+)/, /^t:\d:\d+: inputs\.1\.at: /, () => 1],
+    [
+      'an answer at another time',
+      /"answered":(\d+),"enforced":true,"fast":false/,
+      /^t:\d:\d+: answered: /,
+      (t) => t + 1e6,
+    ],
+  ])('refuses %s', async (_, found, message, change) => {
+    const changed = (await many).replace(found, (match, time: string) =>
+      match.replace(time, String(change(Number(time)))),
+    );
+    expect(changed).not.toBe(await many);
     expect(() => read(changed)).toThrow(message);
   });
 
