@@ -3,6 +3,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { inWords } from '../model/errno.ts';
 import { type CompiledPolicy, compile } from '../model/policy/compile.ts';
 import type { Environment } from '../model/policy/environment.ts';
 import { PolicyError } from '../model/policy/errors.ts';
@@ -51,10 +52,11 @@ function bytesOf(file: string): Uint8Array {
     fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const hint = `give a file, or one of the built-in policies: ${BUILT_IN.join(', ')}`;
+    const meant = BUILT_IN.find((name) => alike(name, file));
+    const hint = `${meant === undefined ? '' : `did you mean ${meant}? `}give a file, or one of the built-in policies: ${BUILT_IN.join(', ')}`;
     throw refusal(
       file,
-      code === 'ENOENT' ? 'there is no such policy file' : `the file cannot be read (${code})`,
+      code === 'ENOENT' ? 'there is no such policy file' : `the file cannot be read: ${inWords(error)}`,
       hint,
     );
   }
@@ -71,5 +73,20 @@ function bytesOf(file: string): Uint8Array {
 }
 
 function refusal(file: string, message: string, hint: string): PolicyError {
-  return new PolicyError([{ file, line: 1, column: 1, message, hint }]);
+  return new PolicyError([{ file, line: null, column: null, message, hint }]);
+}
+
+/** Whether `typed` may be a slip for `name`: at most two letters more, less or other, whatever their case. */
+function alike(name: string, typed: string): boolean {
+  if (typed.length > name.length + 2) return false;
+  const other = typed.toLowerCase();
+  // The row of Levenshtein's table for the letters of `name` read so far.
+  let row = Array.from({ length: other.length + 1 }, (_, i) => i);
+  for (const [i, letter] of [...name].entries()) {
+    const next = [i + 1];
+    for (let j = 0; j < other.length; j += 1)
+      next.push(Math.min(row[j]! + (letter === other[j] ? 0 : 1), row[j + 1]! + 1, next[j]! + 1));
+    row = next;
+  }
+  return row[other.length]! <= 2;
 }

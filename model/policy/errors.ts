@@ -1,10 +1,13 @@
 /**
  * What is wrong with a policy: where (file, line, column), what, and how to mend it. All that is wrong with a
- * file is reported at once.
+ * file is reported at once, in the order of the file.
  */
-import type { Position } from './source.ts';
 
-export interface Complaint extends Position {
+export interface Complaint {
+  readonly file: string;
+  /** Null, as the column is then, where the fault is no place in the file: it is not there, or no text. */
+  readonly line: number | null;
+  readonly column: number | null;
   readonly message: string;
   /** How to mend it; empty where there is nothing to say beyond the message. */
   readonly hint: string;
@@ -15,9 +18,12 @@ export class PolicyError extends Error {
   readonly complaints: readonly Complaint[];
 
   constructor(complaints: readonly Complaint[]) {
-    super(complaints.map(line).join('\n'));
+    const inOrder = [...complaints].sort(
+      (a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0),
+    );
+    super(inOrder.map(line).join('\n'));
     this.name = 'PolicyError';
-    this.complaints = complaints;
+    this.complaints = inOrder;
   }
 
   /** One `file:line:column: message; hint` per line. */
@@ -27,7 +33,8 @@ export class PolicyError extends Error {
 }
 
 function line({ file, line, column, message, hint }: Complaint): string {
-  return `${file}:${line}:${column}: ${message}${hint === '' ? '' : `; ${hint}`}`;
+  const place = line === null ? file : `${file}:${line}:${column}`;
+  return `${place}: ${message}${hint === '' ? '' : `; ${hint}`}`;
 }
 
 /** A fault inside one pattern, thrown by the pattern parsers; the schema adds the place. */
