@@ -4,10 +4,10 @@
  * does not change a compiled policy.
  */
 import { realpathSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { type Environment, literalPrefixes } from '../model/policy/environment.ts';
 import type { Policy } from '../model/policy/source.ts';
+import { homeFolder } from './home.ts';
 
 /** An environment before the prefixes of a certain policy have been resolved. */
 export type Bindings = Omit<Environment, 'aliases'>;
@@ -24,7 +24,7 @@ export interface BindingOptions {
 
 export function hostEnvironment({
   workspace,
-  home = homedir(),
+  home = homeFolder(),
   state,
   protect = [],
 }: BindingOptions): Bindings {

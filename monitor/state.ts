@@ -30,9 +30,10 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { inWords } from '../model/errno.ts';
 import type { RuleName } from './audit/from-hook.ts';
+import { homeFolder } from './home.ts';
 
 /** The state folder cannot be used; the message says why and how to mend it. */
 export class StateError extends Error {
@@ -80,7 +81,7 @@ export function statePaths(folder: string): StatePaths {
 /** The folder that holds the state folders: `$XDG_STATE_HOME/portcullis`, else `~/.local/state/portcullis`. */
 export function stateRoot(env: NodeJS.ProcessEnv = process.env): string {
   const base = env.XDG_STATE_HOME;
-  return join(base?.startsWith('/') ? base : join(env.HOME ?? homedir(), '.local/state'), 'portcullis');
+  return join(base?.startsWith('/') ? base : join(homeFolder(env), '.local/state'), 'portcullis');
 }
 
 /** A run's id: its UTC time to the millisecond, so that ids sort by age, and 6 random hex digits. */
@@ -155,7 +156,7 @@ function refusing<T>(folder: string, action: () => T): T {
     return action();
   } catch (error) {
     if (error instanceof StateError) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code } = error as NodeJS.ErrnoException;
     const why: Record<string, string> = {
       EROFS: 'it lies on a read-only file system',
       ENOSPC: 'no space is left on its file system',
@@ -164,7 +165,7 @@ function refusing<T>(folder: string, action: () => T): T {
       EPERM: 'you may not write there',
       ENOTDIR: 'a part of its path is not a folder',
     };
-    const said = why[code ?? ''] ?? message;
+    const said = why[code ?? ''] ?? inWords(error);
     throw new StateError(`the state folder ${folder} cannot be used: ${said}; choose another with --state`, {
       cause: error,
     });
