@@ -38,9 +38,11 @@ export class ExecReviewer implements Reviewer {
   readonly name: string;
   readonly #command: string;
   readonly #wire: Wire;
-  // Owner of both: this object.
+  // Owner of all three: this object.
   #child: ChildProcessWithoutNullStreams | null = null;
   #stderr = '';
+  /** How the child broke the protocol; null while it has not. */
+  #violation: string | null = null;
 
   /** `command` is a line for /bin/sh. */
   constructor(command: string, { clock, ...options }: ExecOptions) {
@@ -50,7 +52,10 @@ export class ExecReviewer implements Reviewer {
       ...options,
       left: ({ received, deadline }) => deadline - (clock?.now() ?? received),
       send: (line) => this.#send(line),
-      onViolation: () => this.#kill(),
+      onViolation: (error) => {
+        this.#violation = error.message;
+        this.#kill();
+      },
     });
   }
 
@@ -74,7 +79,13 @@ export class ExecReviewer implements Reviewer {
         this.#wire.close(`the reviewer ${how}${this.#lastWords}`);
         // Whatever it left behind in its group.
         this.#kill();
-        reject(new Error(`the reviewer ${this.name} ${how} at once${this.#lastWords}`));
+        reject(
+          new Error(
+            this.#violation === null
+              ? `the reviewer ${this.name} ${how} at once${this.#lastWords}`
+              : `the reviewer ${this.name} was stopped: it wrote before it was asked anything (${this.#violation})`,
+          ),
+        );
       };
       child.on('error', (error) => ended(`could not be run (${error.message})`));
       child.on('exit', (code, signal) => {
