@@ -49,10 +49,7 @@ export function compileArgv(text: Text): ArgvAutomaton {
   } catch (error) {
     if (error instanceof TooManyNodesError)
       throw new PatternError('the regular expression is too large', 'use smaller repetition counts');
-    throw new PatternError(
-      `not a regular expression: ${firstLine(error)}`,
-      'see the policy reference for the syntax',
-    );
+    throw new PatternError(`not a regular expression: ${firstLine(error)}`, 'docs/policy.md has the syntax');
   }
 }
 

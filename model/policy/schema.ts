@@ -42,6 +42,9 @@ const RULE_KEYS = ['id', 'effect', 'operations', 'paths', 'addresses', 'argv', '
 /** Ids of rules that Portcullis adds by itself begin so. */
 export const OWN_PREFIX = 'portcullis-';
 
+/** How to mend a policy without rules. */
+const ONE_RULE = 'a policy has at least one rule: write rules: and below it - {id: some-name, effect: deny}';
+
 /** Reads a policy. `file` names it in messages. Throws PolicyError with every fault found. */
 export function parsePolicy(text: string, file: string): Policy {
   const source = new Source(file);
@@ -68,8 +71,7 @@ export function parsePolicy(text: string, file: string): Policy {
     file,
     source: text,
   };
-  if (!fields.has('rules') && source.complaints.length === 0)
-    root.complain('rules is missing', 'add rules:, or rules with one entry');
+  if (!fields.has('rules') && fields.size > 0) root.complain('rules is missing', ONE_RULE);
   if (source.complaints.length > 0) throw new PolicyError(source.complaints);
   return policy;
 }
@@ -79,14 +81,16 @@ function readList<T>(
   what: string,
   limit: number,
   read: (item: Item) => T | null,
+  empty?: string,
 ): T[] {
-  return (item?.list(what, limit) ?? []).map(read).filter((value) => value !== null);
+  return (item?.list(what, limit, empty) ?? []).map(read).filter((value) => value !== null);
 }
 
 type Section = 'rules' | 'constitution';
 
 function readRules(item: Item | undefined, section: Section, ids: Map<string, Item>): Rule[] {
-  return readList(item, section, LIMITS.rules, (rule) => readRule(rule, section, ids));
+  const empty = section === 'rules' ? ONE_RULE : undefined;
+  return readList(item, section, LIMITS.rules, (rule) => readRule(rule, section, ids), empty);
 }
 
 function readRule(item: Item, section: Section, ids: Map<string, Item>): Rule | null {

@@ -80,4 +80,6 @@ export const LIMITS = {
   patternBytes: 4_096,
   entries: 1_000,
   textLength: 4_096,
+  /** Levels of maps and lists. */
+  depth: 64,
 } as const;

@@ -11,6 +11,7 @@ import {
   isMap,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type Node,
   type ParsedNode,
@@ -48,6 +49,16 @@ export class Source {
     if (text.trim() === '') throw fail('the file is empty', 'begin with version: 1 and rules:');
     const binary = /[^\t\n\r\x20-\x7e\x85\xa0-\ufffd\u{10000}-\u{10ffff}]/u.exec(text);
     if (binary !== null) throw fail('the file holds control characters', 'a policy is a YAML text in UTF-8');
+    const deep = tooDeep(text);
+    if (deep !== null)
+      throw new PolicyError([
+        {
+          ...start,
+          ...deep,
+          message: `nested too deeply: more than ${LIMITS.depth} levels`,
+          hint: 'a policy needs five',
+        },
+      ]);
     let documents: Document.Parsed<ParsedNode>[];
     try {
       const parsed = parseAllDocuments<ParsedNode>(text, {
@@ -62,8 +73,7 @@ export class Source {
       documents = 'empty' in parsed ? [] : parsed;
       this.#refuseTricks(documents);
     } catch (error) {
-      if (error instanceof RangeError)
-        throw fail('the file is nested too deeply', 'a policy needs few levels');
+      if (error instanceof RangeError) throw fail('nested too deeply', 'a policy needs five levels');
       throw fail(`the file cannot be read: ${(error as Error).message}`, '');
     }
     const root = documents[0]?.contents ?? null;
@@ -95,6 +105,46 @@ export class Source {
     });
   }
 }
+
+/**
+ * Where a text nests beyond LIMITS.depth; null where it does not. Looked at before the parser is, since that
+ * descends by recursion and has no limit of its own. Depth is that of brackets, of indicators in one line, and of
+ * lines each indented beyond the one before.
+ */
+function tooDeep(text: string): { line: number; column: number } | null {
+  let line = 1;
+  let column = 1;
+  let brackets = 0;
+  let inLine = 0;
+  let atStart = true;
+  const indents: number[] = [];
+  for (const token of new Lexer().lex(text)) {
+    // Tokens of one character are marks of the lexer's own, or the structure itself.
+    if (token === '[' || token === '{') brackets += 1;
+    else if (token === ']' || token === '}') brackets = Math.max(0, brackets - 1);
+    else if (token === '-' || token === '?') inLine += 1;
+    const blank = token.trim() === '' || MARKS.has(token);
+    if (atStart && !blank) {
+      while ((indents.at(-1) ?? -1) >= column) indents.pop();
+      indents.push(column);
+      atStart = false;
+    }
+    if (Math.max(brackets, inLine, indents.length) > LIMITS.depth) return { line, column };
+    if (MARKS.has(token)) continue;
+    const lines = token.split('\n');
+    if (lines.length > 1) {
+      line += lines.length - 1;
+      column = 1;
+      inLine = 0;
+      atStart = true;
+    }
+    column += lines.at(-1)!.length;
+  }
+  return null;
+}
+
+/** What the lexer adds to the text: byte-order mark, document mark, flow-error mark, scalar mark. */
+const MARKS = new Set(['\u{FEFF}', '\x02', '\x18', '\x1f']);
 
 const yamlMessage = (message: string) =>
   `not valid YAML: ${message.split('\n')[0]!.replace(/[.:]?\s*$/, '')}`;
@@ -140,11 +190,10 @@ export class Item {
   }
 
   /** The values of a list that is not empty. */
-  list(what: string, limit: number): Item[] | null {
+  list(what: string, limit: number, empty = 'leave the key out or name something'): Item[] | null {
     if (!isSeq(this.#node))
       return this.complain(`${what} must be a list, not ${this.#kind()}`, 'write [a, b] or one - per line');
-    if (this.#node.items.length === 0)
-      return this.complain(`${what} is an empty list`, 'leave the key out or name something');
+    if (this.#node.items.length === 0) return this.complain(`${what} is an empty list`, empty);
     if (this.#node.items.length > limit) return this.complain(`${what} has more than ${limit} entries`);
     return this.#node.items.map(
       (node) => new Item(this.source, node as Node | null, node === null ? this.at : undefined),

@@ -41,8 +41,8 @@ describe('a policy file', () => {
     ['version: [1', '1:12 not valid YAML'],
     ['version: 2\nrules: [{id: a, effect: deny}]', '1:10 version must be 1'],
     ['rules: [{id: a, effect: deny}]', '1:1 version is missing'],
-    ['version: 1', '1:1 rules is missing'],
-    ['version: 1\nrules: []', '2:8 rules is an empty list'],
+    ['version: 1', '1:1 rules is missing; a policy has at least one rule'],
+    ['version: 1\nrules: []', '2:8 rules is an empty list; a policy has at least one rule'],
     ['version: 1\nrules:\n', '2:7 rules must be a list, not nothing'],
     ['version: 1\nrule: []', '2:1 unknown key "rule" in the policy'],
     [
@@ -136,6 +136,14 @@ describe('a policy file', () => {
     ).toEqual(['1:10', '2:10', '4:10', '4:21', '4:32']);
   });
 
+  it('reports in the order of the file, whatever the order of checking', () => {
+    const text =
+      'version: 1\nrecord: x\nrules:\n  - {paths: [y], id: B}\n  - {effect: x, id: c}\ndefault: allow\n';
+    const places = faults(text).map((fault) => fault.split(' ')[0]!.split(':').map(Number));
+    expect(places.length).toBeGreaterThan(4);
+    expect(places).toEqual(places.toSorted((a, b) => a[0]! - b[0]! || a[1]! - b[1]!));
+  });
+
   it('bounds rules, patterns and nesting', () => {
     const many = (n: number, one: (i: number) => string) =>
       `[${Array.from({ length: n }, (_, i) => one(i)).join(',')}]`;
@@ -143,6 +151,18 @@ describe('a policy file', () => {
       'more than 2000',
     );
     expect(faults(rule(`paths: ${many(1001, (i) => `/p${i}`)}`))[0]).toContain('more than 1000');
-    expect(faults(`version: ${'['.repeat(100_000)}`)[0]).toMatch(/nested too deeply|not valid YAML/);
+    const deep = [
+      '['.repeat(100_000),
+      '['.repeat(100_000) + ']'.repeat(100_000),
+      '{a: '.repeat(100_000),
+      Array.from({ length: 1200 }, (_, i) => `\n${' '.repeat(i + 1)}a:`).join(''),
+    ].map((value) => `version: ${value}`);
+    for (const text of [...deep, `${'- '.repeat(100_000)}x`, `${'? '.repeat(100_000)}x`]) {
+      const found = faults(text);
+      expect(found.length).toBe(1);
+      expect(found[0]).toMatch(/^\d+:\d+ nested too deeply: more than 64 levels/);
+    }
+    // Brackets within text are no nesting.
+    expect(faults(rule(`paths: [/x], reason: '${'['.repeat(200)}'`))).toEqual([]);
   });
 });
