@@ -15,9 +15,10 @@ import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { FAST_PATHS, type FastPath } from '../model/configuration.ts';
+import { inWords } from '../model/errno.ts';
 import { sayDenials } from './denials.ts';
 import { parseDuration } from './duration.ts';
-import { UsageError } from './errors.ts';
+import { part, UsageError } from './errors.ts';
 import { complain, safe } from './output.ts';
 import type { Ended, Settings } from './session.ts';
 import { passSignalsOn } from './signals.ts';
@@ -77,7 +78,7 @@ run; 125 enforcement could not start, and nothing was executed.`,
 async function run(command: string[], options: Options): Promise<void> {
   const settings = settingsOf(command, options);
   // Loaded here: policy compiler, monitor and hook are of no use to the other commands.
-  const { runSession } = await import('./session.ts');
+  const { runSession } = await part(() => import('./session.ts'));
   let stopPassing = () => {};
   const ended = await runSession(settings, (deliver) => {
     stopPassing = passSignalsOn(deliver);
@@ -112,7 +113,7 @@ function settingsOf(command: string[], options: Options): Settings {
     throw new UsageError(`--hook: '${options.hook}' is no hook; choose auto or seccomp`);
   if (!(FAST_PATHS as readonly string[]).includes(options.fastPath))
     throw new UsageError(`--fast-path: '${options.fastPath}' is no place; choose ${FAST_PATHS.join(', ')}`);
-  const workspace = folder(options.workspace ?? '.', '--workspace');
+  const workspace = folder(options.workspace ?? process.cwd(), '--workspace');
   return {
     command,
     policy: options.policy,
@@ -142,7 +143,7 @@ function folder(path: string, option: string): string {
     const real = realpathSync(path);
     if (statSync(real).isDirectory()) return real;
   } catch (error) {
-    throw new UsageError(`${option}: ${path}: ${(error as Error).message}`);
+    throw new UsageError(`${option}: ${path}: ${inWords(error)}; name a folder that exists`);
   }
   throw new UsageError(`${option}: ${path} is not a folder`);
 }

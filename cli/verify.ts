@@ -5,8 +5,8 @@
  */
 import type { Command } from 'commander';
 import type { Outcome, Property } from '../properties/property.ts';
-import { UsageError } from './errors.ts';
-import { complain, painter, print, safe } from './output.ts';
+import { part, UsageError } from './errors.ts';
+import { complain, counted, painter, print, safe } from './output.ts';
 
 const DEFAULT_RUNS = 200;
 const MAX_RUNS = 100_000_000;
@@ -46,7 +46,7 @@ Exit status: 0 every property held, 1 a counterexample was found, 2 bad usage.`,
 async function verify(options: Options): Promise<void> {
   // Loaded here: the generators behind the properties are the heaviest part of the program, and no other
   // command needs them.
-  const { properties } = await import('../properties/index.ts');
+  const { properties } = await part(() => import('../properties/index.ts'));
   const chosen = choose(properties, options.only);
   if (options.list) return list(chosen, options.json === true);
   const runs = whole(options.runs, '--runs', 1, MAX_RUNS);
@@ -56,7 +56,10 @@ async function verify(options: Options): Promise<void> {
       : whole(options.seed, '--seed', -0x80000000, 0x7fffffff);
   if (options.path !== undefined && (options.only === undefined || options.seed === undefined))
     throw new UsageError('--path replays one counterexample: give --only NAME and --seed S with it');
-  if (!options.json) complain(`${chosen.length} properties, ${runs} cases each, seed ${seed}`);
+  if (!options.json)
+    complain(
+      `${counted(chosen.length, 'property', 'properties')}, ${counted(runs, 'case')} each, seed ${seed}`,
+    );
   let failed = 0;
   for (const property of chosen) {
     const start = process.hrtime.bigint();

@@ -99,5 +99,11 @@ export function addonFile(): string {
 
 /** Loads the addon. Throws an Error that says how to mend it. */
 export function loadNative(): Native {
-  return createRequire(import.meta.url)(addonFile()) as Native;
+  const file = addonFile();
+  try {
+    return createRequire(import.meta.url)(file) as Native;
+  } catch (error) {
+    const [why] = (error as Error).message.split('\n');
+    throw new Error(`the native hook cannot be loaded (${why}): run \`npm run setup\``, { cause: error });
+  }
 }
