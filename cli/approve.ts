@@ -3,14 +3,15 @@
  * found by their state folders, so it works from any terminal of the same user.
  *
  * Exit: 0 when it did what was asked (also where nothing waits), 1 when the review to answer does not wait,
- * 2 for bad usage.
+ * 2 for bad usage, and where the run that --run or --state names is none.
  */
-import { resolve } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { createInterface, type Interface } from 'node:readline/promises';
 import { isatty } from 'node:tty';
 import type { Command } from 'commander';
 import type { WaitingReview } from '../monitor/reviewers/control.ts';
-import { stateRoot } from '../monitor/state.ts';
+import { statePaths, stateRoot } from '../monitor/state.ts';
 import { exchange, isList, type ReachableRun, runIn, runsBelow } from './control-client.ts';
 import { describeObject } from './describe.ts';
 import { UsageError } from './errors.ts';
@@ -55,12 +56,13 @@ Examples:
   portcullis approve --watch                                 in another
   portcullis approve --allow 12 --reason 'I asked for it'
 
-Exit status: 0 done (or nothing waits), 1 the review does not wait, 2 bad usage.`,
+Exit status: 0 done (or nothing waits), 1 the review does not wait, 2 bad usage or no such run.`,
     )
     .action(approve);
 }
 
 async function approve(options: Options): Promise<void> {
+  checkRun(options);
   const { allow, deny, watch, json } = options;
   if (allow !== undefined && deny !== undefined) throw new UsageError('give --allow or --deny, not both');
   const number = allow ?? deny;
@@ -117,10 +119,16 @@ async function list(options: Options): Promise<void> {
     }
     if (options.watch) await pause();
   } while (options.watch);
-  if (shown.size === 0 && !options.json) print(NOTHING);
+  if (shown.size === 0 && !options.json) print(nothing(options));
 }
 
-const NOTHING = 'nothing waits for a review (runs with --reviewer human are listed here)';
+/** Why nothing is shown. */
+function nothing(options: Options): string {
+  const chosen = options.run !== undefined || options.state !== undefined;
+  return chosen && chosenRuns(options).length === 0
+    ? 'nothing waits for a review: this run has ended, or has no --reviewer human'
+    : 'nothing waits for a review (runs with --reviewer human are listed here)';
+}
 
 /** Asks the person at the terminal about each review. */
 async function ask(options: Options): Promise<void> {
@@ -138,7 +146,7 @@ async function ask(options: Options): Promise<void> {
       } else if (options.watch && !closed.signal.aborted) {
         await pause();
       } else {
-        if (asked.size === 0) print(NOTHING);
+        if (asked.size === 0) print(nothing(options));
         return;
       }
     }
@@ -184,6 +192,22 @@ async function waiting(options: Options): Promise<Found[]> {
   );
   return lists.flat();
 }
+
+/** Throws UsageError where the chosen run is none: that is something else than a run in which nothing waits. */
+function checkRun({ run, state }: Options): void {
+  const root = stateRoot();
+  if (run !== undefined && (/^\.*$|\//.test(run) || !isFolder(join(root, run))))
+    throw new UsageError(
+      `--run: there is no run '${run}' in ${root}; for one with --state DIR, give --state DIR`,
+    );
+  if (state === undefined) return;
+  if (!isFolder(state)) throw new UsageError(`--state: ${state}: there is no such folder`);
+  const { run: facts, trail, control } = statePaths(state);
+  if (![facts, trail, control].some((path) => existsSync(path)))
+    throw new UsageError(`--state: ${state} is not the state folder of a run`);
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 function chosenRuns({ run, state }: Options): ReachableRun[] {
   if (state !== undefined) {

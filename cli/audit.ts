@@ -18,7 +18,7 @@ import { contradiction } from '../monitor/audit/witness.ts';
 import { liveOwner, type StatePaths, statePaths } from '../monitor/state.ts';
 import { describeObject } from './describe.ts';
 import { UsageError } from './errors.ts';
-import { complain, painter, print, safe } from './output.ts';
+import { complain, counted, painter, print, safe } from './output.ts';
 
 export function registerAudit(program: Command): void {
   const audit = program.command('audit').description('check and read the audit trail of a run');
@@ -129,7 +129,7 @@ function place(problem: Problem): string {
 function reportVerification(found: Verification, standing: Standing): void {
   const paint = painter(1);
   const { problem, head } = found;
-  const size = `${found.records} ${found.records === 1 ? 'record' : 'records'}, ${found.runs} ${found.runs === 1 ? 'run' : 'runs'}, ${found.segments} ${found.segments === 1 ? 'segment' : 'segments'}`;
+  const size = `${counted(found.records, 'record')}, ${counted(found.runs, 'run')}, ${counted(found.segments, 'segment')}`;
   if (problem !== null) {
     print(`${paint('red', standing)} ${place(problem)}`);
     print(`Good up to record ${head.seq} (${size}); nothing after it can be trusted.`);
@@ -139,7 +139,8 @@ function reportVerification(found: Verification, standing: Standing): void {
   }
   print(`${paint(standing === 'unfinished' ? 'yellow' : 'green', standing)} ${size}`);
   print(`head ${head.seq} ${head.hash}`);
-  const waiting = found.pending > 0 ? ` ${found.pending} events wait for a verdict.` : '';
+  const waiting =
+    found.pending > 0 ? ` ${counted(found.pending, 'event waits', 'events wait')} for a verdict.` : '';
   if (standing === 'going on') print(`The last run is still going on.${waiting}`);
   if (standing === 'unfinished')
     print(

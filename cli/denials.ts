@@ -31,10 +31,15 @@ function meaning(layer: Layer): string {
   return AFTER_REVIEW.includes(layer) ? 'policy had put it up for review, ' : 'for what policy alone says, ';
 }
 
-/** An observer that writes the lines. */
-export function sayDenials(choice: PolicyChoice): (judged: JudgedEvent) => void {
+/** An observer that writes the lines. A search along PATH tries one program under several names (/usr/bin/x, /bin/x):
+ * where it is denied again and nothing else happened in between, once is enough to say; the trail has each. */
+export function sayDenials(choice: PolicyChoice, say = complain): (judged: JudgedEvent) => void {
+  let before: { line: string; pid: number } | null = null;
   return (judged) => {
     const line = denialLine(judged, choice);
-    if (line !== null) complain(line);
+    const { operation, subject } = judged.event;
+    const again = operation === 'exec' && before?.line === line && before?.pid === subject.pid;
+    before = line === null ? null : { line, pid: subject.pid };
+    if (line !== null && !again) say(line);
   };
 }

@@ -6,9 +6,11 @@
  * executed nothing). An error is one clear line on stderr; a stack trace only with --debug.
  */
 import { Command, CommanderError } from 'commander';
+import { inWords } from '../model/errno.ts';
 import { registerApprove } from './approve.ts';
 import { registerAudit } from './audit.ts';
 import { registerDoctor } from './doctor.ts';
+import { UsageError } from './errors.ts';
 import { coloured, complain, safe, write } from './output.ts';
 import { registerPolicy } from './policy.ts';
 import { registerReplay } from './replay.ts';
@@ -26,7 +28,7 @@ export function program(): Command {
     )
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
-    .helpCommand('help [COMMAND]', 'print help for a command')
+    .helpCommand(false)
     .enablePositionalOptions()
     .showHelpAfterError('(--help tells more)')
     .exitOverride()
@@ -60,9 +62,47 @@ Exit status: 2 for bad usage or input; each command's --help states its own.`,
     registerDoctor,
   ])
     register(program);
+  program
+    .command('help')
+    .description('print help for a command')
+    .argument('[COMMAND...]')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  portcullis help policy explain\n\nExit status: 0, or 2: no such command.',
+    )
+    .action((names: string[]) => describeCommand(program, names));
+  program.hook('preAction', (_program, command) => refuseEmpty(command));
   for (const command of leaves(program))
     command.option('--debug', 'show a stack trace when something goes wrong');
   return program;
+}
+
+function describeCommand(program: Command, names: readonly string[]): void {
+  let found = program;
+  for (const name of names) {
+    const next = found.commands.find((command) => command.name() === name);
+    if (next === undefined)
+      throw new UsageError(`unknown command '${names.join(' ')}'; portcullis --help lists the commands`);
+    found = next;
+  }
+  found.outputHelp();
+}
+
+/** Values that may be empty; everywhere else an empty value (an unset variable in a script, mostly) would be read as
+ * the current folder. */
+const MAY_BE_EMPTY = ['reason', 'argv0'];
+
+function refuseEmpty(command: Command): void {
+  for (const option of command.options)
+    if (
+      command.getOptionValue(option.attributeName()) === '' &&
+      !MAY_BE_EMPTY.includes(option.attributeName())
+    )
+      throw new UsageError(`${option.long}: the value is empty`);
+  // What `run` executes is not ours to judge by its name.
+  if (command.name() === 'run') return;
+  for (const [i, argument] of command.registeredArguments.entries())
+    if (command.args[i] === '') throw new UsageError(`the argument ${argument.name()} is empty`);
 }
 
 /** Every command that does something itself. */
@@ -92,13 +132,24 @@ function report(error: unknown, debug: boolean): void {
     complain(error.stack);
     return;
   }
-  const text =
-    error instanceof Error && 'format' in error && typeof error.format === 'function'
+  const text = isSystemError(error)
+    ? systemText(error)
+    : error instanceof Error && 'format' in error && typeof error.format === 'function'
       ? String(error.format())
       : error instanceof Error
         ? error.message
         : String(error);
   for (const line of text.split('\n')) complain(`portcullis: ${safe(line)}`);
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'code' in error;
+}
+
+function systemText(error: NodeJS.ErrnoException): string {
+  if (error.syscall === 'uv_cwd')
+    return 'the current folder does not exist any more, or you may not read it; change to another';
+  return error.path === undefined ? inWords(error) : `${error.path}: ${inWords(error)}`;
 }
 
 /** Whether --debug stands among our own arguments (before `--`). */

@@ -7,10 +7,13 @@
  */
 import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
+import { inWords } from '../model/errno.ts';
 
 const OUT = 1;
 const ERR = 2;
-/** How long a line may wait for a full non-blocking pipe before it is dropped, ms. */
+const WRITE_FAILED = 2;
+/** How long a line for stderr may wait for a full non-blocking pipe before it is dropped, ms: a reader that stands
+ * still must not hold up the monitor. Output proper waits for as long as it takes. */
 const PATIENCE_MS = 250;
 
 /** Writes one line to stdout. Ends the process quietly when nobody reads any more (as in `… | head`). */
@@ -23,7 +26,9 @@ export function complain(line: string): void {
   write(ERR, `${line}\n`);
 }
 
-/** Writes text as it is. For stdout a reader that has gone ends the process; stderr never does. */
+/** Writes text as it is. For stdout a reader that has gone ends the process quietly, and whatever else keeps it from
+ * being written ends it with status 2 and a line that says so: what a program reads from us is never silently cut.
+ * Nothing that happens to stderr ends the process. */
 export function write(fd: 1 | 2, text: string): void {
   let bytes = Buffer.from(text);
   const end = Date.now() + PATIENCE_MS;
@@ -32,9 +37,13 @@ export function write(fd: 1 | 2, text: string): void {
       bytes = bytes.subarray(writeSync(fd, bytes));
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EAGAIN' && Date.now() < end) pause();
-      else if (code === 'EPIPE' && fd === OUT) process.exit(0);
-      else return;
+      if (code === 'EAGAIN' && (fd === OUT || Date.now() < end)) pause();
+      else if (fd === ERR) return;
+      else if (code === 'EPIPE') process.exit(0);
+      else {
+        complain(`portcullis: the output cannot be written: ${inWords(error)}`);
+        process.exit(WRITE_FAILED);
+      }
     }
   }
 }
@@ -85,6 +94,11 @@ export function safe(text: string): string {
     if (code < 0x100) return `\\x${code.toString(16).padStart(2, '0')}`;
     return `\\u${code.toString(16).padStart(4, '0')}`;
   });
+}
+
+/** `1 event`, `2 events`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
 }
 
 /** Rows as aligned columns, two spaces apart; the last column is left as long as it is. Colour codes do not

@@ -2,20 +2,21 @@
  * `policy check` and `policy explain`: what a policy file says, before or after it has said it to a process.
  */
 import { realpathSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { EventObject } from '../model/event.ts';
 import { isOperation, OPERATIONS, type Operation } from '../model/operation.ts';
 import type { CompiledPolicy, RuleInfo } from '../model/policy/compile.ts';
 import type { Judged } from '../model/policy/decide.ts';
+import { PolicyError } from '../model/policy/errors.ts';
 import { type ExplainedWord, type Explanation, explain } from '../model/policy/explain.ts';
 import { ON_ADDRESSES } from '../model/policy/schema.ts';
+import { homeFolder } from '../monitor/home.ts';
 import { loadPolicy } from '../monitor/policies.ts';
 import { bindingsOf } from './bindings.ts';
 import { DEFAULT_SUBJECT, type PolicyChoice } from './describe.ts';
 import { UsageError } from './errors.ts';
-import { print, safe } from './output.ts';
+import { counted, print, safe } from './output.ts';
 
 interface CheckOptions {
   readonly workspace?: string;
@@ -49,7 +50,10 @@ export function registerPolicy(program: Command): void {
     .command('explain')
     .description('what a policy says of one operation, and by which rule')
     .argument('<operation>', `one of ${OPERATIONS.join(', ')}`)
-    .argument('<object...>', 'a path; ADDRESS:PORT or unix:/path; for exec a program and its arguments')
+    .argument(
+      '<object...>',
+      'a path; ADDRESS:PORT or unix:/path; for exec a program and its arguments; for signal the executable of the process it goes to',
+    )
     .requiredOption('--policy <FILE|NAME>', 'policy file, or built-in: workspace, read-only, observe')
     .option('--subject <EXE>', 'the program that attempts it', DEFAULT_SUBJECT)
     .option('--also <OPERATION>', 'what the same call does besides, such as read (repeatable)', collect, [])
@@ -83,7 +87,15 @@ const load = (policy: string, { workspace, state, trace }: Omit<PolicyChoice, 'p
   loadPolicy(policy, bindingsOf({ policy, workspace: resolve(workspace ?? '.'), state, trace }));
 
 function check(nameOrFile: string, { workspace, json }: CheckOptions): void {
-  const compiled = load(nameOrFile, { workspace });
+  let compiled: CompiledPolicy;
+  try {
+    compiled = load(nameOrFile, { workspace });
+  } catch (error) {
+    if (!json || !(error instanceof PolicyError)) throw error;
+    print(JSON.stringify({ ok: false, policy: nameOrFile, errors: error.complaints }));
+    process.exitCode = 2;
+    return;
+  }
   const { policy, digest, table, walker } = compiled;
   const facts = {
     ok: true,
@@ -100,7 +112,7 @@ function check(nameOrFile: string, { workspace, json }: CheckOptions): void {
   if (json) print(JSON.stringify(facts));
   else
     print(
-      `${safe(nameOrFile)}: good: ${facts.rules} rules, default ${facts.default}; an automaton of ${facts.states} states, ${Math.ceil(table.length / 1024)} KiB`,
+      `${safe(nameOrFile)}: good: ${counted(facts.rules, 'rule')}, default ${facts.default}; an automaton of ${counted(facts.states, 'state')}, ${Math.ceil(table.length / 1024)} KiB`,
     );
 }
 
@@ -143,6 +155,10 @@ function objectOf(
   }
   if (rest.length > 0) throw new UsageError(`${operation} takes one object; '${rest[0]}' is too much`);
   if (ON_ADDRESSES.includes(operation)) return socketOf(given);
+  if (operation === 'signal' && /^-?\d+$/.test(given))
+    throw new UsageError(
+      `signal takes the executable of the process it goes to, for instance /usr/bin/sleep; '${given}' is a number`,
+    );
   if (operation === 'signal') return { kind: 'process', pid: 0, path: absolute(given) };
   const takesTwo = operation === 'rename' || operation === 'link';
   if (to !== undefined && !takesTwo) throw new UsageError('--to goes with rename and link');
@@ -154,6 +170,7 @@ function objectOf(
 function socketOf(text: string): EventObject {
   if (text.startsWith('unix:')) {
     const path = text.slice('unix:'.length);
+    if (path === '') throw new UsageError(`'unix:' names no socket: write unix:/path or unix:@name`);
     return { kind: 'unix', path: path.startsWith('@') ? path : absolute(path) };
   }
   const netlink = /^netlink(?::(\d{1,5}))?$/.exec(text);
@@ -188,7 +205,7 @@ function digits(address: string): string | null {
 /** A path as the hook would name it: absolute, links resolved, as far as it exists. */
 function absolute(path: string): string {
   if (/^[a-z_]+:/.test(path)) return path;
-  const full = resolve(path === '~' || path.startsWith('~/') ? homedir() + path.slice(1) : path);
+  const full = resolve(path === '~' || path.startsWith('~/') ? homeFolder() + path.slice(1) : path);
   try {
     return realpathSync.native(full);
   } catch {
@@ -198,7 +215,7 @@ function absolute(path: string): string {
 
 /** A name that the operation acts on by itself: its folder resolved, a link in last place kept. */
 function named(path: string): string {
-  const full = resolve(path === '~' || path.startsWith('~/') ? homedir() + path.slice(1) : path);
+  const full = resolve(path === '~' || path.startsWith('~/') ? homeFolder() + path.slice(1) : path);
   return dirname(full) === full ? full : join(absolute(dirname(full)), basename(full));
 }
 

@@ -17,7 +17,7 @@ import type { TraceHeader } from '../traces/format.ts';
 import { openTrace } from '../traces/reader.ts';
 import { describeObject } from './describe.ts';
 import { UsageError } from './errors.ts';
-import { painter, print, safe } from './output.ts';
+import { counted, painter, print, safe } from './output.ts';
 
 interface Options {
   readonly policy?: string;
@@ -109,7 +109,7 @@ function humanLine(quiet = false): OnVerdict {
 
 function summary(events: number, different: number, exact: boolean): string {
   const paint = painter(1);
-  const size = `${events} ${events === 1 ? 'event' : 'events'}`;
+  const size = counted(events, 'event');
   if (different === 0)
     return `${paint('green', 'identical')} ${size}${exact ? '' : ' (allow and deny alone compared)'}`;
   return `${paint('red', 'DIFFERENT')} ${different} of ${size}`;

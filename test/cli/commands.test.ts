@@ -35,6 +35,7 @@ function start(program: string, args: string[], env: NodeJS.ProcessEnv = {}) {
   return ran;
 }
 
+const EXPLAIN = ['policy', 'explain', '--policy', 'workspace'];
 const COMMANDS = [
   'run',
   'replay',
@@ -64,6 +65,13 @@ describe('help', () => {
     // Colours and control characters are for terminals.
     expect(stdout).not.toMatch(/\x1b/);
   });
+});
+
+it('help COMMAND is COMMAND --help', () => {
+  for (const command of COMMANDS)
+    expect(portcullis('help', ...command.split(' ')).stdout).toBe(
+      portcullis(...command.split(' '), '--help').stdout,
+    );
 });
 
 it('--version prints the version of package.json', () => {
@@ -102,6 +110,27 @@ describe('an error is one clear line and no stack trace', () => {
       125,
       /no\/such\/folder\/t/,
     ],
+    ['run: a folder as the policy', ['run', '--policy', '.', '--', 'touch', 'ran'], 125, /ordinary file/],
+    ['run: an empty state', ['run', '--state', '', '--', 'touch', 'ran'], 125, /--state: the value is empty/],
+    ['run: an empty workspace', ['run', '--workspace=', '--', 'touch', 'ran'], 125, /--workspace: .*empty/],
+    ['run: an empty trace', ['run', '--trace', '', '--', 'touch', 'ran'], 125, /--trace: the value is empty/],
+    [
+      'run: a reviewer that does not wait to be asked',
+      ['run', '--reviewer', 'exec:yes', '--', 'touch', 'ran'],
+      125,
+      /wrote before it was asked/,
+    ],
+    ['explain: an empty object', [...EXPLAIN, 'read', ''], 2, /object is empty/],
+    ['explain: an empty subject', [...EXPLAIN, '--subject', '', 'read', 'x'], 2, /--subject: .*empty/],
+    ['explain: a process id', [...EXPLAIN, 'signal', '123'], 2, /executable of the process/],
+    ['approve: no such run', ['approve', '--run', 'gone'], 2, /no run 'gone'/],
+    ['approve: a run elsewhere', ['approve', '--run', '../..'], 2, /no run/],
+    ['approve: no such state', ['approve', '--state', '/gone'], 2, /--state: \/gone/],
+    ['approve: no state folder', ['approve', '--state', '/'], 2, /not the state folder/],
+    ['help: unknown command', ['help', 'run2'], 2, /unknown command 'run2'/],
+    ['audit: an empty folder name', ['audit', 'verify', ''], 2, /dir is empty/],
+    ['replay: a folder', ['replay', '.'], 2, /it is a folder; name a file/],
+    ['policy check: a slip', ['policy', 'check', 'Workspce'], 2, /did you mean workspace\?/],
     ['verify: bad seed', ['verify', '--seed', 'x'], 2, /--seed: 'x'/],
     ['verify: unknown property', ['verify', '--only', 'x'], 2, /no property 'x'/],
     ['verify: a path alone', ['verify', '--path', '0:1'], 2, /--only/],
@@ -114,6 +143,7 @@ describe('an error is one clear line and no stack trace', () => {
     expect(ran.stderr).toMatch(message);
     expect(ran.status).toBe(status);
     expect(ran.stderr).not.toMatch(/^\s+at /m);
+    expect(ran.stderr).not.toMatch(/\bE[A-Z]{4,}\b|uv_|:1:1:/);
     expect(existsSync(join(scratch, 'ran'))).toBe(false);
   });
   it('--debug shows where it came from', () => {
@@ -200,7 +230,9 @@ describe('audit verify says how a trail stands', () => {
     const state = ended(`gone ${name}`);
     change(state);
     const found = verify(state);
-    expect(found.stdout).toMatch(/^TAMPERED .*holds no whole record, yet run\.json, policy\.yaml.* beside it/);
+    expect(found.stdout).toMatch(
+      /^TAMPERED .*holds no whole record, yet run\.json, policy\.yaml.* beside it/,
+    );
     expect(found.status).toBe(1);
     const again = portcullis('run', '--state', state, '--', 'touch', 'ran');
     expect(again.stderr).toMatch(/holds no whole record/);
