@@ -17,6 +17,7 @@ function tool(title, script, args) {
   const ran = spawnSync(process.execPath, [join(root, 'node_modules', script), ...args], {
     cwd: root,
     stdio: 'inherit',
+    env: process.stdout.isTTY ? process.env : { NO_COLOR: '1', ...process.env },
   });
   return ran.status === 0;
 }
