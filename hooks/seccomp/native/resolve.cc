@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -117,8 +118,46 @@ bool self_link(Caller& caller, int directory, const std::string& link, std::stri
   return group != 0;
 }
 
+bool ends_with(const std::string& text, const std::string& suffix) {
+  return text.size() >= suffix.size() && text.compare(text.size() - suffix.size(), suffix.size(), suffix) == 0;
+}
+
+bool kernel_name(int fd, std::string& name) {
+  char number[16], text[4096];
+  snprintf(number, sizeof number, "%d", fd);
+  const ssize_t length = readlinkat(own_descriptors(), number, text, sizeof text);
+  if (length <= 0 || length == sizeof text) return false;
+  name.assign(text, static_cast<size_t>(length));
+  return true;
+}
+
+// Whether `name` is, in the name space that the caller shares, the object `st`.
+bool is_at(const std::string& name, const struct stat& st) {
+  struct stat there;
+  return !name.empty() && name[0] == '/' && lstat(name.c_str(), &there) == 0 && there.st_dev == st.st_dev &&
+         there.st_ino == st.st_ino;
+}
+
+// A walk that passed a magic link of a process outside the subject. What it leads to is another process's own:
+// its pipes and memory files have no name of ours, and its root may show other files under our names.
+struct Crossing {
+  bool monitor = false;  // a link of the monitor itself
+  std::string link;      // the last one's name, /proc/PID/…
+};
+
+// Notes the crossing of the magic link that `fd` pins. 0 or kUnresolvable.
+int cross(Caller& caller, int fd, Crossing& crossing) {
+  std::string name;
+  if (!kernel_name(fd, name)) return kUnresolvable;
+  const pid_t process = process_in(name);
+  if (process == 0 || process == caller.tgid()) return 0;
+  if (is_monitor(process)) crossing.monitor = true;
+  else if (!in_subject(process)) crossing.link = name;
+  return 0;
+}
+
 // The walk of a name, one component at a time, as the caller would walk it.
-int walk(Caller& caller, Fd base, std::string rest, const Lookup& how, Fd& out) {
+int walk(Caller& caller, Fd base, std::string rest, const Lookup& how, Fd& out, Crossing& crossing) {
   Fd here = std::move(base);
   if (!rest.empty() && rest[0] == '/') here.reset(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!here) return kUnresolvable;
@@ -145,6 +184,7 @@ int walk(Caller& caller, Fd base, std::string rest, const Lookup& how, Fd& out) 
       if (on_procfs(next.get()) && !self_link(caller, here.get(), component, text)) {
         Fd plain(openat2(here.get(), component.c_str(), 0, RESOLVE_NO_MAGICLINKS));
         if (!plain && errno == ELOOP) {  // a magic link: only the kernel can follow it
+          if (const int error = cross(caller, next.get(), crossing); error != 0) return error;
           next.reset(openat(here.get(), component.c_str(), O_PATH | O_CLOEXEC));
           if (!next) return as_callers(errno);
           here = std::move(next);
@@ -173,10 +213,38 @@ int walk(Caller& caller, Fd base, std::string rest, const Lookup& how, Fd& out) 
   return 0;
 }
 
-// Fills in name and kind of what `out.fd` pins. kUnresolvable when the kernel has no name for it.
-int describe(Caller& caller, Pinned& out) {
+// Whether a pseudo-terminal is the one that controls the caller.
+bool is_own_terminal(Caller& caller, const struct stat& st) {
+  const unsigned kind = major(st.st_rdev);
+  if (!S_ISCHR(st.st_mode) || kind < 136 || kind > 143) return false;
+  char path[48], text[1024];
+  snprintf(path, sizeof path, "/proc/%d/stat", caller.tid());
+  const Fd file(open(path, O_RDONLY | O_CLOEXEC));
+  const ssize_t length = file ? read(file.get(), text, sizeof text - 1) : -1;
+  if (length <= 0) return false;
+  text[length] = 0;
+  const char* after = strrchr(text, ')');
+  unsigned number = 0;
+  if (after == nullptr || sscanf(after + 1, " %*c %*d %*d %*d %u", &number) != 1) return false;
+  return makedev((number >> 8) & 0xfff, (number & 0xff) | ((number >> 12) & 0xfff00)) == st.st_rdev;
+}
+
+// Fills in name and kind of what `out.fd` pins. kUnresolvable when the kernel has no name for it. The kernel's
+// name is not the one to judge where
+//   the object is another process's (crossing), unless the same object is also at that name for the caller;
+//   the object was removed under its name: the kernel appends " (deleted)", and a rule on the name still holds;
+//   it is the caller's own controlling terminal: that is /dev/tty.
+int describe(Caller& caller, Pinned& out, const Crossing& crossing = {}) {
   if (fstat(out.fd.get(), &out.st) != 0) return kUnresolvable;
-  return name_of(caller, out.fd.get(), out.name, out.protected_) ? 0 : kUnresolvable;
+  if (!name_of(caller, out.fd.get(), out.name, out.protected_)) return kUnresolvable;
+  if (crossing.monitor) out.protected_ = true;
+  if (!crossing.link.empty() && !is_at(out.name, out.st)) out.name = crossing.link;
+  static const std::string kDeleted = " (deleted)";
+  if (out.name[0] == '/' && !starts_with(out.name, "/memfd:") && ends_with(out.name, kDeleted) &&
+      !is_at(out.name, out.st))
+    out.name.resize(out.name.size() - kDeleted.size());
+  if (is_own_terminal(caller, out.st)) out.name = "/dev/tty";
+  return 0;
 }
 
 // Whether a failed lookup failed for the caller too: it did if it passed no symbolic link at all, since then
@@ -201,11 +269,7 @@ int open_pinned(int fd, int flags) {
 }
 
 bool name_of(Caller& caller, int fd, std::string& name, bool& protected_) {
-  char number[16], text[4096];
-  snprintf(number, sizeof number, "%d", fd);
-  const ssize_t length = readlinkat(own_descriptors(), number, text, sizeof text);
-  if (length <= 0 || length == sizeof text) return false;
-  name.assign(text, static_cast<size_t>(length));
+  if (!kernel_name(fd, name)) return false;
   if (starts_with(name, "(unreachable)")) return false;
   protected_ = false;
   if (const pid_t process = process_in(name); process != 0) {
@@ -248,8 +312,9 @@ int pin(Caller& caller, int dirfd, const std::string& path, const Lookup& how, P
     if (as_callers(error) == kUnresolvable) return kUnresolvable;
     if (same_for_caller(at, path.c_str(), flags, resolve, error)) return error;
   }
-  if (const int error = walk(caller, std::move(base), path, how, out.fd); error != 0) return error;
-  return describe(caller, out);
+  Crossing crossing;
+  if (const int error = walk(caller, std::move(base), path, how, out.fd, crossing); error != 0) return error;
+  return describe(caller, out, crossing);
 }
 
 int place(Caller& caller, int dirfd, const std::string& path, uint64_t resolve, Place& out) {
