@@ -59,7 +59,7 @@ function apart(clauses: readonly Clause[], depth = 0): Dfa[] {
   const dfa = build(clauses, APART);
   if (dfa !== null) return [dfa];
   const [first] = clauses;
-  if (clauses.length === 1 || depth === 3) throw new BlowUp(culprit(clauses) ?? first!.rule);
+  if (clauses.length === 1 || 2 << depth > MAX_PARTS) throw new BlowUp(culprit(clauses) ?? first!.rule);
   const half = clauses.length >> 1;
   return [...apart(clauses.slice(0, half), depth + 1), ...apart(clauses.slice(half), depth + 1)];
 }

@@ -22,7 +22,8 @@ export const MAGIC = 0x46444350; // 'PCDF'
 export const TABLE_VERSION = 1;
 /** Each of several automata. */
 export const PARTS_VERSION = 2;
-export const MAX_PARTS = 8;
+/** Each is walked for every word, so that a policy of many is slower in proportion. As kMostAutomata in words.cc. */
+export const MAX_PARTS = 32;
 export const HEADER_BYTES = 24;
 export const MAX_STATES = 65_535;
 export const DEFAULT_RULE = 0x3fffffff;

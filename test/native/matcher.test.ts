@@ -7,7 +7,14 @@ import { describe, expect, it } from 'vitest';
 import { oracle } from '../../model/oracle.ts';
 import { compile } from '../../model/policy/compile.ts';
 import { parsePolicy } from '../../model/policy/schema.ts';
-import { DEFAULT_RULE, HEADER_BYTES, MAGIC, PARTS_VERSION, TABLE_VERSION } from '../../model/policy/table.ts';
+import {
+  DEFAULT_RULE,
+  HEADER_BYTES,
+  MAGIC,
+  MAX_PARTS,
+  PARTS_VERSION,
+  TABLE_VERSION,
+} from '../../model/policy/table.ts';
 import { EFFECTS } from '../../model/verdict.ts';
 import { words } from '../../model/word.ts';
 import { readPolicy } from '../../monitor/policies.ts';
@@ -111,7 +118,7 @@ describe('the native matcher', () => {
     });
   });
 
-  it.each([1, 3])(
+  it.each([1, 3, MAX_PARTS])(
     'reads exactly the words of the model, by tables of chance (%i automata)',
     async (count) => {
       const random = xorshift(SEED + count);
@@ -151,7 +158,7 @@ describe('the native matcher', () => {
     ['a transition to nowhere', edited(HEADER_BYTES + 256 + 8, 2, 2)],
     [
       'too many automata',
-      Buffer.concat(Array.from({ length: 9 }, () => chanceTable(PARTS_VERSION, xorshift(1), 2))),
+      Buffer.concat(Array.from({ length: MAX_PARTS + 1 }, () => chanceTable(PARTS_VERSION, xorshift(1), 2))),
     ],
   ])('refuses a table with %s', async (_name, table) => {
     expect((await natively(table, [])).error).toMatch(/^the policy table is damaged: /);

@@ -222,6 +222,23 @@ describe('size', () => {
     expect(verdict(policy, onPath('read', '/srv/dirx'))).toBe('review by default');
   });
 
+  it('a hundred argument patterns that each remember something are many automata, as exact as one', () => {
+    const policy = compiled(
+      Array.from({ length: 100 }, (_, i) => ({
+        id: `t${i}`,
+        effect: 'deny',
+        operations: ['exec'],
+        argv: `.*tool${i} .*--danger${i}.*`,
+      })),
+    );
+    const ran = (...argv: string[]) => verdict(policy, program('/usr/bin/env', ...argv));
+    for (const i of [0, 12, 49, 50, 77, 99]) {
+      expect(ran(`tool${i}`, 'x', `--danger${i}`)).toBe(`deny by t${i}`);
+      expect(ran(`--danger${i}`, `tool${i}`, '--help')).toBe('review by default');
+    }
+    expect(ran('tool88', 'tool33', '--danger88', '--danger33')).toBe('deny by t33');
+  });
+
   it('a rule that explodes is named, with its place', () => {
     const rules = [
       { id: 'fine', effect: 'deny', paths: ['**/x'] },

@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint32_t kMagic = 0x46444350;
 constexpr uint32_t kAlone = 1, kOneOfSeveral = 2;  // versions
-constexpr size_t kMostAutomata = 8;
+constexpr size_t kMostAutomata = 32;
 constexpr size_t kHeaderBytes = 24;
 
 constexpr std::string_view kNames[] = {"read",     "write", "create", "delete",  "rename", "link", "chmod", "chown",
