@@ -34,7 +34,7 @@ describe('an installation that is not whole', () => {
   it.each([
     ['nothing built', null],
     ['a package is missing', "import 'no-such-package-of-portcullis';"],
-    ['a module is missing', "import './gone.js';"],
+    ['a module is missing', 'import "./gone.js";'],
     ['a module of another build', "import { gone } from 'node:fs';"],
     ['half a module', 'export function main() {'],
     ['no main at all', ''],
