@@ -111,6 +111,8 @@ std::vector<Leaf> leaves_of(bool privileged) {
                __NR_mkdirat, __NR_mknodat, __NR_truncate, __NR_fchmod, __NR_fchmodat, kNrFchmodat2, __NR_fchown,
                __NR_fchownat, __NR_connect, __NR_bind, __NR_sendmsg, __NR_sendmmsg, __NR_kill, __NR_tkill,
                __NR_tgkill, __NR_rt_sigqueueinfo, __NR_rt_tgsigqueueinfo, kNrPidfdSendSignal}, kNotify);
+  add(leaves, {__NR_setxattr, __NR_lsetxattr, __NR_fsetxattr, kNrSetxattrat, __NR_removexattr, __NR_lremovexattr,
+               __NR_fremovexattr, kNrRemovexattrat}, kNotify);
 #ifdef __NR_renameat
   add(leaves, {__NR_renameat}, kNotify);
 #endif

@@ -172,12 +172,14 @@ using Prepared = std::variant<std::unique_ptr<Attempt>, Fails, Refused, Harmless
 // exec.cc        prepare_exec(Caller&), sealing
 // net_ops.cc     prepare_net(Caller&) for connect, bind; with send_ops.cc sendto, sendmsg, sendmmsg
 // signal_ops.cc  prepare_signal(Caller&)
+// xattr_ops.cc   prepare_xattr(Caller&) for changes of extended attributes
 // peer_ops.cc    prepare_peer(Caller&) for other acts on a process by its id
 Prepared prepare_path(Caller& caller);
 Prepared prepare_exec(Caller& caller);
 Prepared prepare_net(Caller& caller);
 Prepared prepare_signal(Caller& caller);
 Prepared prepare_peer(Caller& caller);
+Prepared prepare_xattr(Caller& caller);
 
 // The subject's limit of core dumps, soft and hard (0 where the monitor's own hard limit is that), which nobody of
 // it changes. A dump is written by the kernel where its process stands, with what that holds. 1 byte is less than

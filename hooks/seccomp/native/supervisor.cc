@@ -82,6 +82,9 @@ Prepared prepare(Caller& caller) {
     case __NR_sched_setparam: case __NR_sched_setattr: case __NR_migrate_pages: case __NR_move_pages:
     case __NR_setpriority: case __NR_ioprio_set:
       return prepare_peer(caller);
+    case __NR_setxattr: case __NR_lsetxattr: case __NR_fsetxattr: case kNrSetxattrat:
+    case __NR_removexattr: case __NR_lremovexattr: case __NR_fremovexattr: case kNrRemovexattrat:
+      return prepare_xattr(caller);
     default:
       return prepare_path(caller);
   }

@@ -22,7 +22,7 @@ constexpr int kNrPidfdSendSignal = 424, kNrIoUringSetup = 425, kNrIoUringEnter =
               kNrFspick = 433, kNrPidfdOpen = 434, kNrClone3 = 435, kNrCloseRange = 436, kNrOpenat2 = 437,
               kNrPidfdGetfd = 438, kNrFaccessat2 = 439, kNrProcessMadvise = 440, kNrMountSetattr = 442,
               kNrQuotactlFd = 443, kNrLandlockCreate = 444, kNrLandlockAdd = 445, kNrLandlockRestrict = 446,
-              kNrFchmodat2 = 452, kNrOpenTreeAttr = 467;
+              kNrFchmodat2 = 452, kNrSetxattrat = 463, kNrRemovexattrat = 466, kNrOpenTreeAttr = 467;
 
 // <linux/seccomp.h> of Linux 6.6.
 constexpr unsigned long kIoctlSetFlags = SECCOMP_IOW(4, unsigned long long);
