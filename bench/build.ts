@@ -6,19 +6,17 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Figure, median } from './report.ts';
 import { Scratch } from './scratch.ts';
+import type { Sizes } from './sizes.ts';
 
-const FILES = 300;
-const ROUNDS = 3;
-
-export async function build(): Promise<Figure[]> {
+export async function build({ files, builds }: Sizes): Promise<Figure[]> {
   const scratch = new Scratch();
   try {
-    writeProject(scratch.workspace);
+    writeProject(scratch.workspace, files);
     const command = ['sh', '-c', 'make -s clean && make -s -j2 check'];
     await scratch.bare(command);
     const ratios: number[] = [];
     const peaks: number[] = [];
-    for (let round = 0; round < ROUNDS; round += 1) {
+    for (let round = 0; round < builds; round += 1) {
       const bare = await scratch.bare(command);
       const gated = await scratch.gated(['--policy', 'workspace'], command);
       if (bare.status !== 0 || gated.status !== 0)
@@ -26,7 +24,7 @@ export async function build(): Promise<Figure[]> {
       ratios.push(gated.seconds / bare.seconds);
       peaks.push(gated.peak);
     }
-    const how = `make -j2 of ${FILES} C files and their test, ${ROUNDS} pairs in turn, median`;
+    const how = `make -j2 of ${files} C files and their test, ${builds} pairs in turn, median`;
     return [
       { group: 'build', name: 'under the gate ÷ without', value: median(ratios), unit: '×', how },
       {
@@ -42,9 +40,9 @@ export async function build(): Promise<Figure[]> {
   }
 }
 
-function writeProject(folder: string): void {
+function writeProject(folder: string, files: number): void {
   mkdirSync(join(folder, 'src'));
-  const names = Array.from({ length: FILES }, (_, i) => `f${i}`);
+  const names = Array.from({ length: files }, (_, i) => `f${i}`);
   for (const [i, name] of names.entries())
     writeFileSync(
       join(folder, `src/${name}.c`),
@@ -53,7 +51,7 @@ function writeProject(folder: string): void {
   writeFileSync(join(folder, 'src/all.h'), `${names.map((name) => `int ${name}(int);`).join('\n')}\n`);
   writeFileSync(
     join(folder, 'src/main.c'),
-    `#include <stdio.h>\n#include "all.h"\nint main(void) { int s = 0; ${names.map((n) => `s = ${n}(s);`).join(' ')} printf("%d\\n", s); return s != ${(FILES * (FILES - 1)) / 2}; }\n`,
+    `#include <stdio.h>\n#include "all.h"\nint main(void) { int s = 0; ${names.map((n) => `s = ${n}(s);`).join(' ')} printf("%d\\n", s); return s != ${(files * (files - 1)) / 2}; }\n`,
   );
   writeFileSync(
     join(folder, 'Makefile'),

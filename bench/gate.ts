@@ -8,9 +8,8 @@ import { join } from 'node:path';
 import { openTrace } from '../traces/reader.ts';
 import { type Figure, median, quantile } from './report.ts';
 import { ROOT, Scratch } from './scratch.ts';
+import type { Sizes } from './sizes.ts';
 
-const ITERATIONS = 50_000;
-const ROUNDS = 5;
 const FLOOR = join(ROOT, 'build/floor');
 
 /** Denies two places and allows the rest, so that every open is judged on its path. */
@@ -25,7 +24,7 @@ rules:
     operations: [read, write, create, delete, exec, connect]
 `;
 
-export async function gate(): Promise<Figure[]> {
+export async function gate(sizes: Sizes): Promise<Figure[]> {
   const scratch = new Scratch();
   try {
     const policy = join(scratch.root, 'policy.yaml');
@@ -33,8 +32,8 @@ export async function gate(): Promise<Figure[]> {
     const target = join(scratch.workspace, 'file');
     writeFileSync(target, 'x');
     return [
-      ...(await cores(scratch, policy, target, 'two cores', [])),
-      ...(await cores(scratch, policy, target, 'one core', ['taskset', '-c', '0'])),
+      ...(await cores(sizes, scratch, policy, target, 'two cores', [])),
+      ...(await cores(sizes, scratch, policy, target, 'one core', ['taskset', '-c', '0'])),
     ];
   } finally {
     scratch.dispose();
@@ -42,6 +41,7 @@ export async function gate(): Promise<Figure[]> {
 }
 
 async function cores(
+  { opens, rounds }: Sizes,
   scratch: Scratch,
   policy: string,
   target: string,
@@ -53,8 +53,8 @@ async function cores(
   const gated: number[] = [];
   const p50: number[] = [];
   const p99: number[] = [];
-  const command = (mode: string) => [FLOOR, mode, String(ITERATIONS), target];
-  for (let round = 0; round < ROUNDS; round += 1) {
+  const command = (mode: string) => [FLOOR, mode, String(opens), target];
+  for (let round = 0; round < rounds; round += 1) {
     plain.push(nanoseconds(run([...pin, ...command('plain')])));
     floor.push(nanoseconds(run([...pin, ...command('answer')])));
     const ran = await scratch.gated(['--policy', policy], command('opener'), pin);
@@ -66,7 +66,7 @@ async function cores(
   const verdicts = await timesToVerdict(scratch, policy, command('opener'), pin);
   const ratios = gated.map((ns, i) => ns / floor[i]!);
   const group = `open+close, ${where}`;
-  const how = `${ROUNDS} rounds of ${ITERATIONS} in turn, median`;
+  const how = `${rounds} rounds of ${opens} in turn, median`;
   return [
     { group, name: 'no filter', value: median(plain) / 1000, unit: 'µs', how },
     { group, name: 'floor: answered at once', value: median(floor) / 1000, unit: 'µs', how },

@@ -8,11 +8,12 @@ import { hostEnvironment, withAliases } from '../monitor/environment.ts';
 import { Judgement } from '../monitor/judgement.ts';
 import { loadPolicy } from '../monitor/policies.ts';
 import { type Figure, quantile } from './report.ts';
+import type { Sizes } from './sizes.ts';
 
 const SECOND = 1e9;
 
-export function pipeline(): Figure[] {
-  return [...automaton(), ...layers(), ...compilation()];
+export function pipeline(sizes: Sizes): Figure[] {
+  return [...automaton(sizes), ...layers(sizes), ...compilation(sizes)];
 }
 
 /** An event of the shape the hook delivers for review. */
@@ -33,7 +34,7 @@ function reviewed(n: number): Event {
   };
 }
 
-function automaton(): Figure[] {
+function automaton({ stretches, stretchSeconds }: Sizes): Figure[] {
   const policy = loadPolicy('workspace', hostEnvironment({ workspace: process.cwd() }));
   const corpus = Array.from({ length: 4096 }, (_, i) =>
     toBytes(`read\0/usr/bin/python3.11\0/usr/lib/python3/dist-packages/package/module_${i}`.padEnd(80, 'x')),
@@ -42,7 +43,7 @@ function automaton(): Figure[] {
   const once = () => {
     for (const word of corpus) sum += policy.walker.walk(word);
   };
-  const perSecond = rate(once, corpus.length);
+  const perSecond = rate(once, corpus.length, stretches, stretchSeconds);
   if (sum === 0) throw new Error('the automaton said nothing');
   return [
     {
@@ -51,19 +52,19 @@ function automaton(): Figure[] {
       value: perSecond / 1e6,
       unit: 'million/s',
       aim: { atLeast: 5 },
-      how: `policy workspace, ${policy.walker.states} states, best of five seconds`,
+      how: `policy workspace, ${policy.walker.states} states, best of ${stretches} stretches`,
     },
   ];
 }
 
-/** How many of `count` things `once` does per second: the best of a few half-second stretches. */
-function rate(once: () => void, count: number): number {
+/** How many of `count` things `once` does per second: the best of a few stretches. */
+function rate(once: () => void, count: number, stretches: number, seconds: number): number {
   let best = 0;
-  for (let stretch = 0; stretch < 6; stretch += 1) {
+  for (let stretch = 0; stretch < stretches; stretch += 1) {
     const started = process.hrtime.bigint();
     let rounds = 0;
     let elapsed = 0;
-    while (elapsed < 0.5) {
+    while (elapsed < seconds) {
       once();
       rounds += 1;
       elapsed = Number(process.hrtime.bigint() - started) / 1e9;
@@ -80,14 +81,13 @@ rules:
     operations: [create, write]
 `;
 
-function layers(): Figure[] {
+function layers({ judged: total }: Sizes): Figure[] {
   const environment = hostEnvironment({ workspace: '/srv' });
   const source = parsePolicy(ASKED, 'bench.yaml');
   const policy = compile(source, withAliases(source, environment));
   const court = courtOf(policy, { fastPath: 'native', observe: false, reviewer: 'bench' });
   const layered: number[] = [];
   const whole: number[] = [];
-  const total = 60_000;
   for (let n = 1; n <= total; n += 1) {
     const event = reviewed(n);
     const at = event.received;
@@ -137,10 +137,10 @@ function layers(): Figure[] {
   ];
 }
 
-/** 500 rules of mixed kinds, and the default policy. */
-function compilation(): Figure[] {
+/** Rules of mixed kinds, and the default policy. */
+function compilation({ rules: count }: Sizes): Figure[] {
   const environment = hostEnvironment({ workspace: '/srv' });
-  const rules = Array.from({ length: 500 }, (_, i) => {
+  const rules = Array.from({ length: count }, (_, i) => {
     const kinds = [
       `operations: [read, write]\n    paths: ["**/secret-${i}", "~/.tool-${i}/**"]`,
       `operations: [exec]\n    argv: "tool-${i} .*--force.*"`,
@@ -161,7 +161,7 @@ function compilation(): Figure[] {
   });
   const standard = seconds(() => loadPolicy('workspace', environment));
   return [
-    { group: 'policy', name: 'compile 500 mixed rules', value: many, unit: 's', aim: { atMost: 5 } },
+    { group: 'policy', name: `compile ${count} mixed rules`, value: many, unit: 's', aim: { atMost: 5 } },
     { group: 'policy', name: 'load the policy workspace', value: standard, unit: 's' },
   ];
 }

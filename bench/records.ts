@@ -1,6 +1,6 @@
 /**
  * The trail and replay, on real records: a run of many opens recorded as a trace and replayed, the same with a
- * reviewer that allows, and 100,000 records appended and verified.
+ * reviewer that allows, and records appended and verified.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -15,11 +15,7 @@ import { openTrace } from '../traces/reader.ts';
 import { lastCounters } from './gate.ts';
 import { type Figure, median } from './report.ts';
 import { ROOT, Scratch } from './scratch.ts';
-
-const FAST = 200_000;
-const REVIEWED = 10_000;
-const RECORDS = 100_000;
-const MANY = 1_000_000;
+import type { Sizes } from './sizes.ts';
 
 const POLICY = `version: 1
 rates:
@@ -61,26 +57,30 @@ const START: Payload = {
   record: 'changes',
 };
 
-export async function records(): Promise<Figure[]> {
+export async function records(sizes: Sizes): Promise<Figure[]> {
   const scratch = new Scratch();
   try {
     writeFileSync(join(scratch.root, 'policy.yaml'), POLICY);
     writeFileSync(join(scratch.root, 'reviewer.py'), REVIEWER);
     for (const name of ['plain', 'asked']) writeFileSync(join(scratch.workspace, name), 'x');
-    return [...(await replays(scratch)), ...(await trail(scratch)), ...(await memory(scratch))];
+    return [
+      ...(await replays(scratch, sizes)),
+      ...(await trail(scratch, sizes)),
+      ...(await memory(scratch, sizes)),
+    ];
   } finally {
     scratch.dispose();
   }
 }
 
-async function replays(scratch: Scratch): Promise<Figure[]> {
+async function replays(scratch: Scratch, { fast, reviewed }: Sizes): Promise<Figure[]> {
   const figures: Figure[] = [];
   const cases = [
-    { name: 'fast-path events', file: 'plain', count: FAST, aim: 200_000, options: [] },
+    { name: 'fast-path events', file: 'plain', count: fast, aim: 200_000, options: [] },
     {
       name: 'reviewed events',
       file: 'asked',
-      count: REVIEWED,
+      count: reviewed,
       aim: 20_000,
       options: ['--reviewer', `exec:python3 -u ${join(scratch.root, 'reviewer.py')}`],
     },
@@ -111,38 +111,39 @@ async function replays(scratch: Scratch): Promise<Figure[]> {
   return figures;
 }
 
-async function trail(scratch: Scratch): Promise<Figure[]> {
+async function trail(scratch: Scratch, { records: count }: Sizes): Promise<Figure[]> {
   const folder = join(scratch.root, 'trail');
   mkdirSync(folder);
   const store = new FolderStore(folder);
   const trail = new FileTrail({ store, clock: hostClock });
   const started = process.hrtime.bigint();
   trail.append(START);
-  for (let n = 1; n < RECORDS; n += 1)
+  for (let n = 1; n < count; n += 1)
     trail.append({ kind: 'reads', exe: '/usr/bin/python3.11', pid: n, rule: 'system', count: n });
   await trail.close();
   const appended = process.hrtime.bigint();
   const { ok, records, problem } = verifyTrail(new FolderStore(folder));
   const verified = process.hrtime.bigint();
-  if (!ok || records !== RECORDS) throw new Error(`the trail did not verify: ${records} records, ${JSON.stringify(problem)}`);
-  const perSecond = (a: bigint, b: bigint) => RECORDS / (Number(b - a) / 1e9);
+  if (!ok || records !== count)
+    throw new Error(`the trail did not verify: ${records} records, ${JSON.stringify(problem)}`);
+  const perSecond = (a: bigint, b: bigint) => count / (Number(b - a) / 1e9);
   return [
     { group: 'trail', name: 'append', value: perSecond(started, appended), unit: 'records/s' },
     { group: 'trail', name: 'verify', value: perSecond(appended, verified), unit: 'records/s' },
   ];
 }
 
-/** Resident memory of the monitor over a million events. */
-async function memory(scratch: Scratch): Promise<Figure[]> {
+/** Resident memory of the monitor over many events. */
+async function memory(scratch: Scratch, { many }: Sizes): Promise<Figure[]> {
   const ran = await scratch.gated(
     ['--policy', join(scratch.root, 'policy.yaml')],
-    [join(ROOT, 'build/floor'), 'opener', String(MANY), join(scratch.workspace, 'plain')],
+    [join(ROOT, 'build/floor'), 'opener', String(many), join(scratch.workspace, 'plain')],
   );
   const counted = lastCounters(scratch.state()).counted!;
-  if (counted < MANY) throw new Error(`only ${counted} of ${MANY} opens were counted`);
+  if (counted < many) throw new Error(`only ${counted} of ${many} opens were counted`);
   const early = ran.resident[Math.floor(ran.resident.length * 0.2)]!;
   const late = ran.resident[Math.floor(ran.resident.length * 0.95)]!;
-  const how = `${MANY} opens in one run; resident memory at 20 % and 95 % of it`;
+  const how = `${many} opens in one run; resident memory at 20 % and 95 % of it`;
   return [
     {
       group: 'memory',
