@@ -4,6 +4,7 @@
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { type Text, toBytes } from '../model/bytes.ts';
 import type { EventObject } from '../model/event.ts';
 import { isOperation, OPERATIONS, type Operation } from '../model/operation.ts';
 import type { CompiledPolicy, RuleInfo } from '../model/policy/compile.ts';
@@ -17,6 +18,7 @@ import { bindingsOf } from './bindings.ts';
 import { DEFAULT_SUBJECT, type PolicyChoice } from './describe.ts';
 import { UsageError } from './errors.ts';
 import { counted, print, safe } from './output.ts';
+import { lastArguments } from './raw.ts';
 
 interface CheckOptions {
   readonly workspace?: string;
@@ -116,7 +118,8 @@ function check(nameOrFile: string, { workspace, json }: CheckOptions): void {
     );
 }
 
-function explainCommand(operation: string, object: readonly string[], options: ExplainOptions): void {
+function explainCommand(operation: string, words: readonly string[], options: ExplainOptions): void {
+  const object = exact(words);
   const event: Judged = {
     operation: operationOf(operation),
     also: options.also.map(operationOf),
@@ -127,6 +130,13 @@ function explainCommand(operation: string, object: readonly string[], options: E
   const explanation = explain(compiled, event);
   if (options.json) print(JSON.stringify(rowOf(event, explanation)));
   else for (const line of linesOf(compiled, explanation)) print(line);
+}
+
+/** The words as the bytes that were given, where they end the command line, as they do in the commands that denials
+ * print: node replaces what is not UTF-8. */
+function exact(words: readonly string[]): readonly Text[] {
+  const raw = lastArguments(words.length);
+  return words.every((word, i) => Buffer.from(toBytes(raw[i] ?? '')).toString() === word) ? raw : words;
 }
 
 function operationOf(name: string): Operation {

@@ -1,6 +1,6 @@
 /** The command that a denial prints is pasted into a shell, and must say what the gate said: same effect, same rule. */
 import { spawnSync } from 'node:child_process';
-import { symlinkSync } from 'node:fs';
+import { symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BIN, Scratch } from '../live/gate.ts';
@@ -31,6 +31,10 @@ const RULES = `
     effect: deny
     operations: [read]
     paths: ["\${workspace}/write only"]
+  - id: no-latin
+    effect: deny
+    operations: [read]
+    paths: ["\${workspace}/raw/?? x"]
   - id: no-net
     effect: deny
     addresses: ["udp:127.0.0.1:9", "127.0.0.1:9"]
@@ -68,6 +72,11 @@ function explained(command: string): { verdict: string; rule: { id: string } | n
 describe('the command a denial prints', () => {
   it('gives the effect and the rule of that denial', () => {
     const policy = scratch.policy(RULES);
+    scratch.folder('workspace/raw');
+    writeFileSync(
+      Buffer.concat([Buffer.from(`${scratch.workspace}/raw/`), Buffer.from('ffe92078', 'hex')]),
+      '',
+    );
     for (const name of ['data', 'kept', 'write only']) scratch.file(`workspace/${name}`, 'x');
     scratch.file('workspace/script', '#!/bin/sh -e\necho ran\n', 0o755);
     const trace = join(scratch.workspace, 'trace');
@@ -83,6 +92,7 @@ describe('the command a denial prints', () => {
          : <>'write only'
          echo x >/dev/udp/127.0.0.1/9
          echo x >/dev/tcp/127.0.0.1/9
+         cat raw/$'\\xff\\xe9 x'
          : >trace
          : >>"$0"`,
         policy,
@@ -97,6 +107,7 @@ describe('the command a denial prints', () => {
       'portcullis-moves-deny',
       'no-reading',
       'no-net',
+      'no-latin',
       'portcullis-files',
     ])
       expect(rules, rule).toContain(rule);
