@@ -4,7 +4,9 @@
 //
 // A script is judged as itself and as the program its #! line leads to; that last program is what is compared.
 // Not sealed: which script the kernel read the #! line of (its interpreter opens it by name, and that open is
-// judged), the ELF loader, and the environment.
+// judged), and the environment. A program loader (PT_INTERP) that is not the system's own is judged as a second
+// program; whichever it is, the image and its loader are all that may be mapped when the program is stopped.
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -16,6 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <map>
+#include <mutex>
 #include <vector>
 
 #include "resolve.h"
@@ -102,19 +107,64 @@ int parse_shebang(const char* bytes, size_t length, Shebang& out) {
   return 1;
 }
 
+// The program loader that an ELF image names (PT_INTERP). 0: none; 1: `out`; -1: not to be made out.
+int parse_loader(int image, std::string& out) {
+  Elf64_Ehdr head;
+  if (pread(image, &head, sizeof head, 0) != sizeof head || memcmp(head.e_ident, ELFMAG, SELFMAG) != 0) return 0;
+  // 32-bit programs cannot make a single system call here.
+  if (head.e_ident[EI_CLASS] != ELFCLASS64) return 0;
+  if (head.e_phentsize != sizeof(Elf64_Phdr) || head.e_phnum == 0 || head.e_phnum > 65536 / sizeof(Elf64_Phdr)) return -1;
+  std::vector<Elf64_Phdr> parts(head.e_phnum);
+  const auto bytes = static_cast<ssize_t>(parts.size() * sizeof(Elf64_Phdr));
+  if (pread(image, parts.data(), static_cast<size_t>(bytes), static_cast<off_t>(head.e_phoff)) != bytes) return -1;
+  for (const Elf64_Phdr& part : parts) {
+    if (part.p_type != PT_INTERP) continue;
+    if (part.p_filesz < 2 || part.p_filesz > kLongestPath + 1) return -1;
+    std::string text(part.p_filesz, 0);
+    if (pread(image, text.data(), text.size(), static_cast<off_t>(part.p_offset)) != static_cast<ssize_t>(text.size()) ||
+        text.back() != 0)
+      return -1;
+    out.assign(text.c_str());
+    return 1;
+  }
+  return 0;
+}
+
+// A loader of the system's own, by the name in the image. Others are judged as programs of their own.
+bool is_system_loader(const std::string& name) {
+  for (const char* folder : {"/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "/nix/store/", "/gnu/store/"})
+    if (name.compare(0, strlen(folder), folder) == 0) return name.find("/../") == std::string::npos;
+  return false;
+}
+
+// What a system loader's name resolves to; empty when it does not. The folders are not the subject's to change.
+std::string system_loader(Caller& caller, const std::string& name) {
+  static std::mutex mutex;
+  static std::map<std::string, std::string> known;  // owned by `mutex`; a handful of loaders
+  std::lock_guard lock(mutex);
+  if (const auto found = known.find(name); found != known.end()) return found->second;
+  Pinned file;
+  if (known.size() > 64 || pin(caller, AT_FDCWD, name, Lookup(), file) != 0) return {};
+  return known[name] = file.name;
+}
+
 std::string without_first(const std::string& argv) { return argv.substr(argv.find('\0') + 1); }
 
 class Exec final : public Attempt {
  public:
-  Exec(Fd image, std::string argv) : image_(std::move(image)), argv_(std::move(argv)) {}
+  Exec(Pinned image, std::string argv, std::string loader)
+      : image_(std::move(image.fd)), name_(std::move(image.name)), argv_(std::move(argv)), loader_(std::move(loader)) {}
   bool seals() const override { return true; }
   Outcome perform(Caller& caller) override;
 
  private:
   bool as_judged(pid_t pid) const;
+  bool loaded_as_judged(pid_t pid) const;
 
   Fd image_;           // what will run: the program, or the last interpreter
+  std::string name_;   // and its name
   std::string argv_;   // its arguments as the kernel will lay them out
+  std::string loader_;  // name of its loader; empty: none
 };
 
 bool Exec::as_judged(pid_t pid) const {
@@ -134,7 +184,36 @@ bool Exec::as_judged(pid_t pid) const {
     if (got == 0) break;
     length += static_cast<size_t>(got);
   }
-  return length == argv_.size() && memcmp(line.data(), argv_.data(), length) == 0;
+  return length == argv_.size() && memcmp(line.data(), argv_.data(), length) == 0 &&
+         loaded_as_judged(pid);
+}
+
+// A name as /proc/PID/maps spells it.
+std::string in_maps(const std::string& name) {
+  std::string out;
+  for (const char c : name) {
+    if (c == '\n') out += "\\012";
+    else out += c;
+  }
+  return out;
+}
+
+// Whether, of files, the image and its loader are all that is mapped. Before its first instruction a program has
+// nothing else, whatever was written to the image meanwhile.
+bool Exec::loaded_as_judged(pid_t pid) const {
+  char path[40];
+  snprintf(path, sizeof path, "/proc/%d/maps", pid);
+  std::ifstream maps(path);
+  const std::string image = in_maps(name_), loader = in_maps(loader_);
+  bool loaded = loader_.empty();
+  for (std::string line; std::getline(maps, line);) {
+    const size_t at = line.find('/');
+    if (at == std::string::npos) continue;
+    const std::string name = line.substr(at);
+    if (!loader_.empty() && name == loader) loaded = true;
+    else if (name != image && name != image + " (deleted)") return false;
+  }
+  return loaded;
 }
 
 // The ptrace relation belongs to this thread alone, and ends before it returns.
@@ -216,6 +295,7 @@ Prepared prepare_exec(Caller& caller) {
     called = "/dev/fd/" + std::to_string(dirfd) + (path.empty() ? "" : "/" + path);
 
   std::string argv = event.argv;
+  std::string loader;
   for (int scripts = 0;; scripts++) {
     if (S_ISLNK(image.st.st_mode)) return Fails{ELOOP};
     if (!S_ISREG(image.st.st_mode)) return Fails{EACCES};
@@ -227,7 +307,12 @@ Prepared prepare_exec(Caller& caller) {
     Shebang line;
     const int script = parse_shebang(head, static_cast<size_t>(length), line);
     if (script < 0) return Fails{ENOEXEC};
-    if (script == 0) break;
+    if (script == 0) {
+      const int found = parse_loader(content.get(), loader);
+      if (found < 0) return Refused{Reason::kUnsealable, std::move(event)};
+      if (found == 0) loader.clear();
+      break;
+    }
     if (scripts == kMostScripts) return Fails{ELOOP};
     std::string made = line.interpreter + '\0';
     if (line.has_argument) made += line.argument + '\0';
@@ -241,7 +326,20 @@ Prepared prepare_exec(Caller& caller) {
     event.interpreter = image.name;
     event.interpreter_argv = argv;
   }
-  auto attempt = std::make_unique<Exec>(std::move(image.fd), std::move(argv));
+  if (is_system_loader(loader)) {
+    loader = system_loader(caller, loader);
+    if (loader.empty()) return Fails{ENOENT};
+  } else if (!loader.empty()) {
+    Pinned judged;
+    if (const int error = pin(caller, AT_FDCWD, loader, Lookup(), judged); error > 0) return Fails{error};
+    // One event has room for one further program.
+    if (!judged.fd || !event.interpreter.empty()) return Refused{Reason::kUnsealable, std::move(event)};
+    if (judged.protected_) return Refused{Reason::kProtected, std::move(event)};
+    if (faccessat(judged.fd.get(), "", X_OK, AT_EMPTY_PATH | AT_EACCESS) != 0) return Fails{EACCES};
+    event.interpreter = loader = judged.name;
+    event.interpreter_argv = argv;
+  }
+  auto attempt = std::make_unique<Exec>(std::move(image), std::move(argv), std::move(loader));
   attempt->event = std::move(event);
   return attempt;
 }
