@@ -25,8 +25,9 @@ export interface Part {
   readonly start: number;
   /** By state. */
   readonly labels: Uint32Array;
-  /** next[row + class] is the row offset (state × classes) of the successor. */
-  readonly next: Uint32Array;
+  /** next[row + class] is the row offset (state × classes, below 2^24) of the successor. Signed, since a walk is then
+   * arithmetic on small integers throughout. */
+  readonly next: Int32Array;
 }
 
 const alignedRow = (states: number, classes: number) => (states * classes * 2 + 3) & ~3;
@@ -107,7 +108,7 @@ function decodePart(
     (label & 3) < EFFECTS.length && (ruleIndexOf(label) < rules || ruleIndexOf(label) === DEFAULT_RULE);
   must(labels.every(valid), 'names a rule it does not have');
   const nextAt = labelsAt + 4 * states;
-  const next = new Uint32Array(states * classes);
+  const next = new Int32Array(states * classes);
   for (let i = 0; i < next.length; i++) next[i] = view.getUint16(nextAt + 2 * i, true) * classes;
   must(
     next.every((to) => to < states * classes),
