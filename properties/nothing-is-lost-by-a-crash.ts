@@ -27,7 +27,7 @@ import {
   showScenario,
 } from './scenario.ts';
 import { StallingClock } from './stalling-clock.ts';
-import { attempt, routine } from './universe.ts';
+import { attempt, reading, routine } from './universe.ts';
 import { interleaving, runScenario } from './world.ts';
 
 interface Crash {
@@ -153,7 +153,7 @@ export const whatTheFastPathReleasedSurvivesTheMonitor = overCrashes(
     fastPath: fc.constant('native'),
     crash: crashes.map((crash) => ({ ...crash, power: false })),
     plans: plans(
-      fc.oneof(routine, routine, attempt),
+      fc.oneof(routine, reading, attempt),
       fc.constantFrom(...BEHAVIOURS),
       fc.constant({ tenths: 1, plus: 0 as const }),
     ),
