@@ -151,17 +151,11 @@ class OpenPath final : public Attempt {
 };
 
 // /dev/tty means the caller's controlling terminal. 0, or the errno that the caller would see.
-int controlling_terminal(Caller& caller, Pinned& object) {
-  char path[48], text[1024];
-  snprintf(path, sizeof path, "/proc/%d/stat", caller.tid());
-  Fd stat(open(path, O_RDONLY | O_CLOEXEC));
-  const ssize_t length = stat ? read(stat.get(), text, sizeof text - 1) : -1;
-  if (length <= 0) return ENXIO;
-  text[length] = 0;
-  const char* after = strrchr(text, ')');
-  unsigned number = 0;
-  if (after == nullptr || sscanf(after + 1, " %*c %*d %*d %*d %u", &number) != 1 || number == 0) return ENXIO;
-  const unsigned kind = (number >> 8) & 0xfff, index = (number & 0xff) | ((number >> 12) & 0xfff00);
+int open_terminal(Caller& caller, Pinned& object) {
+  const dev_t device = controlling_terminal(caller);
+  if (device == 0) return ENXIO;
+  const unsigned kind = major(device), index = minor(device);
+  char path[48];
   if (kind >= 136 && kind <= 143)
     snprintf(path, sizeof path, "/dev/pts/%u", index + (kind - 136) * 256);
   else if (kind == 4)
@@ -171,7 +165,7 @@ int controlling_terminal(Caller& caller, Pinned& object) {
   Pinned terminal;
   terminal.fd.reset(open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!terminal.fd || fstat(terminal.fd.get(), &terminal.st) != 0) return ENXIO;
-  if (!S_ISCHR(terminal.st.st_mode) || terminal.st.st_rdev != makedev(kind, index)) return ENXIO;
+  if (!S_ISCHR(terminal.st.st_mode) || terminal.st.st_rdev != device) return ENXIO;
   object.fd = std::move(terminal.fd);  // the name stays /dev/tty: that is what was asked for
   object.st = terminal.st;
   return 0;
@@ -189,7 +183,7 @@ Prepared open_existing(Caller& caller, Pinned object, Opening how) {
   if ((how.flags & O_DIRECTORY) && type != S_IFDIR) return Fails{ENOTDIR};
   const bool guarded = object.protected_;
   if (type == S_IFCHR && object.st.st_rdev == makedev(5, 0))
-    if (const int error = controlling_terminal(caller, object); error != 0) return Fails{error};
+    if (const int error = open_terminal(caller, object); error != 0) return Fails{error};
   Event event = event_of(caller, how.writes() ? Op::kWrite : Op::kRead, object.name);
   if (how.writes() && how.reads()) event.also |= bit(Op::kRead);
   if ((how.flags & O_TRUNC) && type == S_IFREG) event.also |= bit(Op::kTruncate);

@@ -216,17 +216,7 @@ int walk(Caller& caller, Fd base, std::string rest, const Lookup& how, Fd& out, 
 // Whether a pseudo-terminal is the one that controls the caller.
 bool is_own_terminal(Caller& caller, const struct stat& st) {
   const unsigned kind = major(st.st_rdev);
-  if (!S_ISCHR(st.st_mode) || kind < 136 || kind > 143) return false;
-  char path[48], text[1024];
-  snprintf(path, sizeof path, "/proc/%d/stat", caller.tid());
-  const Fd file(open(path, O_RDONLY | O_CLOEXEC));
-  const ssize_t length = file ? read(file.get(), text, sizeof text - 1) : -1;
-  if (length <= 0) return false;
-  text[length] = 0;
-  const char* after = strrchr(text, ')');
-  unsigned number = 0;
-  if (after == nullptr || sscanf(after + 1, " %*c %*d %*d %*d %u", &number) != 1) return false;
-  return makedev((number >> 8) & 0xfff, (number & 0xff) | ((number >> 12) & 0xfff00)) == st.st_rdev;
+  return S_ISCHR(st.st_mode) && kind >= 136 && kind <= 143 && controlling_terminal(caller) == st.st_rdev;
 }
 
 // Fills in name and kind of what `out.fd` pins. kUnresolvable when the kernel has no name for it. The kernel's
@@ -260,6 +250,19 @@ bool same_for_caller(int base, const char* path, uint64_t flags, uint64_t resolv
 std::string Place::name() const {
   const std::string entry = last.substr(0, last.find('/'));
   return parent_name == "/" ? "/" + entry : parent_name + "/" + entry;
+}
+
+dev_t controlling_terminal(Caller& caller) {
+  char path[48], text[1024];
+  snprintf(path, sizeof path, "/proc/%d/stat", caller.tid());
+  const Fd file(open(path, O_RDONLY | O_CLOEXEC));
+  const ssize_t length = file ? read(file.get(), text, sizeof text - 1) : -1;
+  if (length <= 0) return 0;
+  text[length] = 0;
+  const char* after = strrchr(text, ')');  // the command's name may hold anything
+  unsigned number = 0;
+  if (after == nullptr || sscanf(after + 1, " %*c %*d %*d %*d %u", &number) != 1 || number == 0) return 0;
+  return makedev((number >> 8) & 0xfff, (number & 0xff) | ((number >> 12) & 0xfff00));
 }
 
 int open_pinned(int fd, int flags) {

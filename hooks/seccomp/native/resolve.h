@@ -58,6 +58,9 @@ extern std::shared_mutex names;
 // Opens the very object that `fd` pins, anew. The descriptor, or -1 with errno.
 int open_pinned(int fd, int flags);
 
+// The device that is the caller's controlling terminal; 0: it has none.
+dev_t controlling_terminal(Caller& caller);
+
 // The kernel's name of a pinned object, spelled for this caller. False when it has none.
 bool name_of(Caller& caller, int fd, std::string& name, bool& protected_);
 
