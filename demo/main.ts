@@ -45,7 +45,16 @@ if (values.help) {
   process.exit(0);
 }
 
-const scene = new Scene(baseFolder(ROOT, values.dir));
+function placeOrExit(): string {
+  try {
+    return baseFolder(ROOT, values.dir);
+  } catch (error) {
+    console.error(`demo: ${(error as Error).message}`);
+    process.exit(2);
+  }
+}
+
+const scene = new Scene(placeOrExit());
 const leave = () => (values.keep ? console.log(`kept: ${scene.root}`) : scene.dispose());
 process.once('exit', leave);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
