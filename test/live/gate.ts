@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { baseFolder } from '../../demo/scene.ts';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
 export const BIN = join(ROOT, 'bin/portcullis');
@@ -36,7 +37,7 @@ export class Scratch {
   readonly state: string;
 
   constructor() {
-    this.root = mkdtempSync(join(ROOT, '.scratch-'));
+    this.root = mkdtempSync(join(baseFolder(ROOT), '.scratch-'));
     this.home = this.folder('home');
     this.workspace = this.folder('workspace');
     this.outside = this.folder('outside');
