@@ -65,7 +65,9 @@ export class Scratch {
       const sample = () => {
         try {
           const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-          resident.push(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
+          // A process that is ending has no memory any more: no sample.
+          const now = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
+          if (now > 0) resident.push(now);
           peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
         } catch {
           // The process is gone; its last sample stands.
